@@ -1,0 +1,59 @@
+# Debian packages, and how they get here; sourced after common.sh. These lists are the only ones: CI, quickstart and
+# tests install from them.
+
+packages_build=(g++ cmake ninja-build pkg-config libcpp-httplib-dev rapidjson-dev libcli11-dev libfmt-dev libsystemd-dev
+    catch2 libssl-dev libboost-dev)
+packages_quickstart=(python3 curl openssl util-linux)
+# The peers that the integration tests and the benches run: engines, a real volume plugin, and what they need.
+packages_test=(python3 python3-pytest docker.io podman runc rclone fuse3 busybox-static curl openssl procps iproute2
+    util-linux mount)
+# With AppArmor in the kernel, dockerd starts no container without its parser.
+if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then packages_test+=(apparmor); fi
+
+policy=/usr/sbin/policy-rc.d
+policy_kept=$policy.kept-by-brokerd
+policy_mark='# written by brokerd packaging/lib/dependencies.sh'
+
+# Prints those of the named packages that are not installed.
+missing_packages() {
+    local installed
+    installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p') || true
+    grep -vxFf <(printf '%s\n' "$installed") < <(printf '%s\n' "$@") || true
+}
+
+# Undoes forbid_service_starts, also after a run that was killed in between.
+restore_policy() {
+    if grep -qsF "$policy_mark" "$policy"; then rm -f "$policy"; fi
+    if [[ -e $policy_kept ]]; then mv -f "$policy_kept" "$policy"; fi
+}
+
+# docker.io and podman start their daemons when they are installed. The tests bring their own, in private directories,
+# and a machine that only wanted to run tests should not find itself with a Docker daemon.
+forbid_service_starts() {
+    restore_policy
+    if [[ -e $policy || -L $policy ]]; then mv "$policy" "$policy_kept"; fi
+    printf '#!/bin/sh\n%s; 101: "not allowed"\nexit 101\n' "$policy_mark" >"$policy"
+    chmod 755 "$policy"
+}
+
+# install_packages PACKAGE…: installs what is missing; quick and offline when nothing is.
+install_packages() {
+    local missing
+    mapfile -t missing < <(missing_packages "$@")
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+    command -v apt-get >/dev/null || die "missing packages, and no apt-get to install them: ${missing[*]}"
+    mkdir -p "$root/build"
+    say "Installing ${#missing[@]} Debian packages: ${missing[*]}"
+    (
+        export DEBIAN_FRONTEND=noninteractive
+        trap restore_policy EXIT
+        forbid_service_starts
+        # Only the installation decides: another, broken source in this machine's list is none of our business.
+        apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >/dev/null || warn "apt-get update reported errors; going on"
+        apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}" \
+            </dev/null >"$root/build/apt.log" 2>&1 || {
+            tail -n 20 "$root/build/apt.log" >&2
+            exit 1
+        }
+    ) || die "apt-get could not install them (the whole log: build/apt.log)"
+}
