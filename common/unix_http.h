@@ -1,0 +1,82 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace brokerd {
+
+struct HttpRequest {
+    std::string_view method;  ///< "GET" or "POST"
+    std::string target;       ///< path and query, percent-encoded by the caller
+    std::string_view body;    ///< JSON; sent with its length where the method is POST
+};
+
+struct HttpReply {
+    int status = 0;
+    std::string server;       ///< header Server, may be empty
+    std::string api_version;  ///< header Api-Version, may be empty
+    std::string body;
+};
+
+/// Why there is no whole answer.
+struct TransportError {
+    enum class Kind {
+        no_socket,          ///< nothing at that path
+        refused,            ///< a socket that nobody listens on
+        permission_denied,  ///< this user may not connect
+        cannot_connect,     ///< any other reason; `detail` has the system's words
+        timed_out,
+        disconnected,  ///< the other side went away before its answer was complete
+        malformed,     ///< what came is not HTTP/1.1
+        too_large,
+    };
+
+    Kind kind = Kind::cannot_connect;
+    std::string detail;  ///< the system's or the parser's words, may be empty
+};
+
+/// One HTTP/1.1 exchange over a Unix socket at a time, a connection for each.
+/// Every exchange is bounded in time and size, whatever the other side does; nothing here raises SIGPIPE.
+/// Thread: any; a call waits until its exchange ended.
+class UnixHttp {
+public:
+    struct Limits {
+        std::chrono::milliseconds time;  ///< from connecting to the last byte; for a stream, to the end of the header
+        std::size_t body_bytes;          ///< for a stream: of one piece of the body that the receiver has not taken
+    };
+    struct Streamed {
+        HttpReply reply;            ///< without the body of a 200: the receiver had it
+        bool stopped_here = false;  ///< by the receiver or the hang-up, not by the other side
+    };
+    /// Takes bytes from the front of `body`, as many as it likes, by erasing them; false ends the stream.
+    using Receiver = std::function<bool(std::string& body)>;
+
+    explicit UnixHttp(std::string socket_path) noexcept : path_{std::move(socket_path)} {}
+
+    [[nodiscard]] Result<HttpReply, TransportError> exchange(const HttpRequest& request, Limits limits) const;
+
+    /// Hands the body of a 200 to `receive` as it comes, for as long as it comes: returns when `receive` says so, when
+    /// the other side ends the answer, or when `hangup_fd` (borrowed, -1 for none) is in error: the reader of our own
+    /// output went away. An answer with another status is collected and returned as exchange() does.
+    [[nodiscard]] Result<Streamed, TransportError> stream(const HttpRequest& request, Limits limits,
+                                                          const Receiver& receive, int hangup_fd) const;
+
+    [[nodiscard]] const std::string& socket_path() const noexcept { return path_; }
+
+private:
+    std::string path_;
+};
+
+/// `text` for a place in a path: letters, digits and "-._~/:" stay, all else becomes %XX. A part that is "." or ".."
+/// is encoded too, so that it stays a name.
+[[nodiscard]] std::string percent_encoded_path(std::string_view text);
+/// `text` as a value in a query.
+[[nodiscard]] std::string percent_encoded_value(std::string_view text);
+
+}  // namespace brokerd
