@@ -1,0 +1,133 @@
+"""The tests' fixtures. Run with: python3 -m pytest tests/integration (as root; BROKERD_BUILD names the build directory)."""
+
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness import engines, isolation, plugins  # noqa: E402
+from harness.brokerd import BROKERD, Brokerd  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than ten seconds")
+    if os.geteuid() != 0:
+        raise pytest.UsageError("the integration tests need root: they run engines in namespaces of their own")
+    if not config.option.collectonly:
+        isolation.enter()
+
+
+@pytest.hookimpl(tryfirst=True, hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        for broker in item.funcargs.get("_brokers", []):
+            if broker.process is not None:
+                report.sections.append(("brokerd", broker.process.output()[-8000:]))
+
+
+@pytest.fixture
+def directory():
+    """A private directory with a short path, for a Unix socket's path holds 107 bytes."""
+    path = tempfile.mkdtemp(prefix="b.", dir="/tmp")
+    os.chmod(path, 0o755)
+    yield pathlib.Path(path)
+    isolation.unmount_below(path)
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def engine_directories():
+    """Docker's own plugin directories, emptied."""
+    paths = [pathlib.Path(isolation.ENGINE_SOCKETS), pathlib.Path(isolation.ENGINE_SPECS)]
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+    yield paths
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class Closing:
+    """Closes what a test started, in reverse order, and reports the first error only after all are closed."""
+
+    def __init__(self):
+        self.things = []
+
+    def add(self, thing):
+        self.things.append(thing)
+        return thing
+
+    def close(self):
+        errors = []
+        for thing in reversed(self.things):
+            try:
+                thing.close()
+            except Exception as error:  # the others must be closed all the same
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+
+@pytest.fixture
+def closing(directory):
+    things = Closing()
+    yield things
+    things.close()
+
+
+@pytest.fixture
+def _brokers():
+    return []
+
+
+@pytest.fixture
+def broker(directory, closing, _brokers):
+    """Makes a Brokerd on private directories, not started yet."""
+    def make(**options):
+        assert BROKERD.exists(), f"{BROKERD} does not exist; build it, or set BROKERD_BUILD"
+        made = closing.add(Brokerd(directory, **options))
+        _brokers.append(made)
+        return made
+    return make
+
+
+@pytest.fixture
+def mobyfs(directory, closing):
+    """Starts a mobyfs; see harness.plugins.Mobyfs."""
+    return lambda *arguments, **switches: closing.add(plugins.Mobyfs(directory, *arguments, **switches))
+
+
+@pytest.fixture
+def rclone(directory, closing):
+    return lambda **options: closing.add(plugins.Rclone(directory, **options))
+
+
+@pytest.fixture(scope="session")
+def image():
+    """A tar of a root file system with busybox."""
+    with tempfile.TemporaryDirectory(prefix="b.", dir="/tmp") as path:
+        yield engines.make_image(pathlib.Path(path) / "tiny.tar")
+
+
+@pytest.fixture
+def dockerd(directory, closing, image, engine_directories):
+    """Starts a Docker engine with these additional flags."""
+    return lambda *flags: closing.add(engines.Dockerd(directory, image, *flags))
+
+
+@pytest.fixture
+def podman(directory, closing, image):
+    return lambda plugins_by_name: closing.add(engines.Podman(directory, image, plugins_by_name))
+
+
+@pytest.fixture(scope="session")
+def certificates():
+    with tempfile.TemporaryDirectory(prefix="b.", dir="/tmp") as path:
+        yield plugins.make_certificates(path)

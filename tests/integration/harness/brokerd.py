@@ -1,0 +1,260 @@
+"""brokerd on private directories, its control API and pluginctl."""
+
+import json
+import os
+import pathlib
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from . import unix_http
+from .notify import NotifySocket
+from .process import Process
+from .waiting import wait_until
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+BUILD = pathlib.Path(os.environ.get("BROKERD_BUILD", "build/release"))
+BUILD = BUILD if BUILD.is_absolute() else REPOSITORY / BUILD
+BROKERD = BUILD / "daemon" / "brokerd"
+PLUGINCTL = BUILD / "cli" / "pluginctl"
+
+# Takes over the listening socket argv[1] as systemd hands it: as descriptor 3, announced by the environment.
+_ACTIVATED = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3, inheritable=True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES=sys.argv[2])
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+class Brokerd:
+    """A broker whose directories outlive its processes: start(), stop(), kill() and start() again."""
+
+    def __init__(self, directory, *, engine_sockets=None, specs=None, timeout=4.0, activation="eager", threads=1, extra=(),
+                 prefix=(), unsafe=False, environment=None):
+        self.directory = pathlib.Path(directory)
+        self.control = self.directory / "control.sock"
+        self.runtime = self.directory / "run"
+        self.state = self.directory / "state"
+        self.engine_sockets = pathlib.Path(engine_sockets or self.directory / "engine")
+        self.specs = [pathlib.Path(path) for path in specs or (self.directory / "specs", self.directory / "specs2")]
+        self.timeout = timeout
+        self.activation = activation
+        self.threads = threads
+        self.extra = list(extra)
+        self.prefix = list(prefix)
+        self.unsafe = unsafe
+        self.environment = dict(environment or {})
+        self.process = None
+        self.notify = None
+        self._streams = []
+        for path in (self.engine_sockets, *self.specs):
+            path.mkdir(parents=True, exist_ok=True)
+
+    # -- process ------------------------------------------------------------------------------------------------------
+
+    def command(self):
+        empty = self.directory / "brokerd.conf"
+        if not empty.exists():
+            empty.write_text("")
+        flags = ["--config", empty, "--control-socket", self.control, "--state-root", self.state, "--runtime-root", self.runtime,
+                 "--engine-socket-dir", self.engine_sockets, "--proxy-threads", self.threads,
+                 "--activation-timeout", f"{self.timeout:g}", "--activation", self.activation, "--log-level", "debug"]
+        for path in self.specs:
+            flags += ["--spec-dir", path]
+        if self.unsafe:
+            flags.append("--allow-unsafe-files")
+        return [*self.prefix, BROKERD, *flags, *self.extra]
+
+    def launch(self, *, listener=None):
+        """Starts the process and returns at once. `listener` is a listening socket for the control API to take over."""
+        assert self.process is None or not self.process.running
+        if self.notify is not None:
+            self.notify.close()
+        self.notify = NotifySocket(self.directory / "notify.sock")
+        environment = {**self.environment, "NOTIFY_SOCKET": self.notify.path}
+        command, descriptors = self.command(), ()
+        if listener is not None:
+            command = [sys.executable, "-c", _ACTIVATED, listener.fileno(), "brokerd.socket", *command]
+            descriptors = (listener.fileno(),)
+        self.process = Process(command, self.directory / "brokerd.log", environment=environment, pass_fds=descriptors)
+        return self
+
+    def start(self, *, ready=15, **options):
+        """Starts the process and returns when it said READY=1."""
+        self.launch(**options)
+        try:
+            self.notify.wait_for("READY=1", ready, lambda: self.process.running)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.process.output()[-4000:]}") from None
+        return self
+
+    def stop(self):
+        """SIGTERM; it must end cleanly."""
+        status = self.process.stop()
+        assert status == 0, f"brokerd ended with {status}\n{self.process.output()[-4000:]}"
+
+    def kill(self):
+        self.process.kill()
+
+    def reload(self):
+        self.process.signal(signal.SIGHUP)
+
+    def close(self):
+        for stream in self._streams:
+            stream.close()
+        try:
+            if self.process is not None and self.process.running:
+                self.stop()
+            elif self.process is not None:
+                assert self.process.returncode in (0, -signal.SIGKILL), (
+                    f"brokerd ended by itself with {self.process.returncode}\n{self.process.output()[-4000:]}")
+        finally:
+            if self.notify is not None:
+                self.notify.close()
+                self.notify = None
+
+    # -- definitions --------------------------------------------------------------------------------------------------
+
+    def define(self, name, url, directory=0):
+        """Writes NAME.spec as an administrator's editor does: whole, by rename."""
+        return self.write(f"{name}.spec", url + "\n", directory)
+
+    def define_json(self, name, url, tls=None, directory=0):
+        content = {"Name": name, "Addr": url}
+        if tls is not None:
+            content["TLSConfig"] = {key: value if isinstance(value, bool) else str(value) for key, value in tls.items()}
+        return self.write(f"{name}.json", json.dumps(content, indent=2), directory)
+
+    def write(self, file_name, content, directory=0):
+        path = self.specs[directory] / file_name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.parent / (path.name + ".new")
+        fresh.write_bytes(content if isinstance(content, bytes) else content.encode())
+        fresh.rename(path)
+        return path
+
+    # -- control API --------------------------------------------------------------------------------------------------
+
+    def get(self, target, timeout=10):
+        return unix_http.request(self.control, "GET", target, timeout=timeout)
+
+    def post(self, target, body=None, timeout=10):
+        return unix_http.request(self.control, "POST", target, body, timeout=timeout)
+
+    def plugins(self):
+        """Every plugin by name."""
+        reply = self.get("/broker/v1/plugins", timeout=30)
+        assert reply.status == 200, reply
+        return {plugin["Name"]: plugin for plugin in reply.json()["Plugins"]}
+
+    def plugin(self, name):
+        """The plugin as the API shows it; None where there is none."""
+        reply = self.get(f"/broker/v1/plugins/{unix_http.quote(name)}/json")
+        if reply.status == 404:
+            return None
+        assert reply.status == 200, reply
+        return reply.json()
+
+    def lookup(self, name, capability=None, timeout=None):
+        query = "&".join(f"{key}={value}" for key, value in (("capability", capability), ("timeout", timeout)) if value is not None)
+        return self.get(f"/broker/v1/plugins/{unix_http.quote(name)}" + (f"?{query}" if query else ""), timeout=60)
+
+    def findings(self, plugin=None):
+        reply = self.get("/broker/v1/doctor", timeout=60)
+        assert reply.status == 200, reply
+        return [finding for finding in reply.json()["Findings"] if plugin is None or finding["Plugin"] == plugin]
+
+    def wait_state(self, name, state, timeout=10):
+        """Returns the plugin once it is in `state` (None: once it is gone)."""
+        def reached():
+            plugin = self.plugin(name)
+            if state is None:
+                return plugin is None
+            return plugin if plugin is not None and plugin["State"] == state else None
+        return wait_until(reached, lambda: f"{name} in state {state}: {self.plugin(name)}", timeout)
+
+    def events(self, query=""):
+        stream = EventStream(self.control, query)
+        self._streams.append(stream)
+        return stream
+
+    # -- data plane ---------------------------------------------------------------------------------------------------
+
+    def published(self, name):
+        return self.runtime / "plugins" / f"{name}.sock"
+
+    def engine_socket(self, name):
+        return self.engine_sockets / f"{name}.sock"
+
+    def wait_published(self, name, timeout=10):
+        wait_until(lambda: unix_http.listening(self.published(name)), f"published socket for {name}", timeout)
+
+    def call(self, name, method, body=None, timeout=10):
+        return unix_http.call(self.published(name), method, body, timeout)
+
+    # -- command line -------------------------------------------------------------------------------------------------
+
+    def pluginctl(self, *arguments, timeout=60):
+        return subprocess.run([PLUGINCTL, "-H", f"unix://{self.control}", *map(str, arguments)], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=timeout)
+
+    def memory(self):
+        """Resident memory in KiB."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
+        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+class EventStream:
+    """GET /broker/v1/events, read by a thread."""
+
+    def __init__(self, control, query=""):
+        self.seen = []
+        self._queue = queue.Queue()
+        self._connection = unix_http.Connection(control, timeout=None)
+        self._connection.request("GET", "/broker/v1/events" + (f"?{query}" if query else ""))
+        self._response = self._connection.getresponse()
+        self._socket = self._connection.sock
+        assert self._response.status == 200, self._response.status
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self):
+        try:
+            while line := self._response.readline():
+                if line.strip():
+                    self._queue.put(json.loads(line))
+        except (OSError, ValueError, AttributeError):
+            pass  # closed, or the broker went away
+        self._queue.put(None)
+
+    def wait_for(self, plugin, action, timeout=10):
+        """Returns the next event of that plugin and action; what comes before it is kept in `seen`."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                event = self._queue.get(timeout=max(0.001, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no event {action} of {plugin} within {timeout} s; seen: {self.seen}") from None
+            assert event is not None, f"the stream ended; seen: {self.seen}"
+            self.seen.append(event)
+            if (event["Plugin"], event["Action"]) == (plugin, action):
+                return event
+
+    def close(self):
+        try:
+            self._socket.shutdown(2)
+        except OSError:
+            pass
+        self._thread.join(5)
+        self._connection.close()

@@ -1,0 +1,133 @@
+"""dockerd and podman on private directories, and an image for them that no registry has."""
+
+import io
+import os
+import pathlib
+import subprocess
+import tarfile
+
+from . import isolation, unix_http
+from .process import Process
+from .waiting import wait_until
+
+DOCKERD = "/usr/sbin/dockerd"
+DOCKER = "/usr/bin/docker"  # Debian's: it belongs to the dockerd above
+IMAGE = "localhost/tiny:1"
+APPLETS = ("sh", "cat", "ls", "echo", "rm")
+
+
+class EngineError(AssertionError):
+    """An engine's command failed."""
+
+
+def make_image(path):
+    """Writes a root file system with busybox as a tar."""
+    busybox = pathlib.Path("/bin/busybox").read_bytes()
+    with tarfile.open(path, "w") as archive:
+        for directory in ("bin", "dev", "etc", "proc", "sys", "tmp"):
+            entry = tarfile.TarInfo(directory)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry)
+        entry = tarfile.TarInfo("bin/busybox")
+        entry.size, entry.mode = len(busybox), 0o755
+        archive.addfile(entry, io.BytesIO(busybox))
+        for applet in APPLETS:
+            entry = tarfile.TarInfo(f"bin/{applet}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(entry)
+    return path
+
+
+def _run(command, environment, check, timeout):
+    result = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                            timeout=timeout, env={**os.environ, **environment})
+    if check and result.returncode != 0:
+        raise EngineError(f"{' '.join(map(str, command))}: status {result.returncode}\n{result.stdout}{result.stderr}")
+    return result
+
+
+class Dockerd:
+    """A real Docker engine. It looks for plugins in isolation.ENGINE_SOCKETS and ENGINE_SPECS, which are private here."""
+
+    def __init__(self, directory, image, *flags):
+        self.directory = pathlib.Path(directory) / "docker"
+        self.directory.mkdir()
+        self.socket = self.directory / "docker.sock"
+        self.process = Process(
+            [DOCKERD, "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--bridge=none",
+             "--data-root", self.directory / "data", "--exec-root", self.directory / "exec", "--pidfile", self.directory / "pid",
+             "-H", f"unix://{self.socket}", *flags], self.directory / "log")
+        try:
+            wait_until(self._answers, lambda: f"answer from dockerd:\n{self.process.output()[-4000:]}", 60, 0.05)
+            self.docker("import", image, IMAGE)
+        except BaseException:
+            self.close()
+            raise
+
+    def _answers(self):
+        assert self.process.running, f"dockerd ended:\n{self.process.output()[-4000:]}"
+        try:
+            return unix_http.request(self.socket, "GET", "/_ping").status == 200
+        except OSError:
+            return False
+
+    def docker(self, *arguments, check=True, timeout=90):
+        environment = {"DOCKER_HOST": f"unix://{self.socket}", "DOCKER_CONFIG": str(self.directory / "client")}
+        return _run([DOCKER, *arguments], environment, check, timeout)
+
+    def run(self, volume, script, *flags):
+        """Runs a shell script in a container with `volume` at /v, and returns what it printed."""
+        assert len(volume) > 1, "docker takes v:/v for a drive of Windows"
+        return self.docker("run", "--rm", "--network", "none", "-v", f"{volume}:/v", *flags, IMAGE, "/bin/sh", "-c", script).stdout
+
+    def create_volume(self, driver, name, options=()):
+        self.docker("volume", "create", "-d", driver, *(f"--opt={option}" for option in options), name)
+
+    def remove_volume(self, name):
+        self.docker("volume", "rm", name)
+
+    def volumes(self):
+        """The names of the volumes that the engine knows."""
+        return self.docker("volume", "ls", "-q").stdout.split()
+
+    def close(self):
+        try:
+            self.process.stop(timeout=60)
+        finally:
+            isolation.unmount_below(str(self.directory))
+
+
+class Podman:
+    """Podman with one volume plugin for each name of `plugins` (name -> socket)."""
+
+    def __init__(self, directory, image, plugins):
+        self.directory = pathlib.Path(directory) / "podman"
+        self.directory.mkdir()
+        configuration = ['[engine]', 'cgroup_manager="cgroupfs"', 'runtime="runc"', 'events_logger="none"', '[engine.volume_plugins]']
+        configuration += [f'{name}="{socket}"' for name, socket in plugins.items()]
+        (self.directory / "containers.conf").write_text("\n".join(configuration) + "\n")
+        os.makedirs("/etc/containers", exist_ok=True)
+        if not os.path.exists("/etc/containers/policy.json"):
+            pathlib.Path("/etc/containers/policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        self.podman("import", image, IMAGE)
+
+    def podman(self, *arguments, check=True, timeout=90):
+        own = self.directory
+        command = ["podman", "--root", own / "root", "--runroot", own / "runroot", "--tmpdir", own / "tmp", "--storage-driver", "vfs"]
+        return _run([*command, *arguments], {"CONTAINERS_CONF": str(own / "containers.conf")}, check, timeout)
+
+    def run(self, volume, script):
+        return self.podman("run", "--rm", "--network=host", "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=1000:1000",
+                           "-v", f"{volume}:/v", IMAGE, "/bin/sh", "-c", script).stdout
+
+    def create_volume(self, driver, name, options=()):
+        self.podman("volume", "create", "--driver", driver, *(f"--opt={option}" for option in options), name)
+
+    def remove_volume(self, name):
+        self.podman("volume", "rm", name)
+
+    def volumes(self):
+        return self.podman("volume", "ls", "-q").stdout.split()
+
+    def close(self):
+        isolation.unmount_below(str(self.directory))

@@ -1,0 +1,66 @@
+"""Puts the test process into mount and network namespaces of its own.
+
+Docker's plugin directories are hard-coded, and dockerd writes to /etc, /run and /var/lib. Here these are private: /run is
+an empty tmpfs, /etc and /var/lib are overlays whose changes vanish, and the network is a loopback interface that nobody
+else uses. Everything that the tests start lives in the same namespaces, so a volume that a plugin mounts is seen by the
+engine; nothing of it reaches the host.
+"""
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import struct
+import subprocess
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
+SIOCSIFFLAGS = 0x8914
+IFF_UP_RUNNING = 0x1 | 0x40
+
+ENGINE_SOCKETS = "/run/docker/plugins"  # where dockerd looks, whatever its flags are
+ENGINE_SPECS = "/etc/docker/plugins"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_entered = False
+
+
+def enter():
+    """Idempotent; needs root. Call it before threads are started."""
+    global _entered
+    if _entered:
+        return
+    if _libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, "unshare(mount, network): " + os.strerror(error))
+    _entered = True
+    _mount("--make-rprivate", "/")
+    _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
+    for path in ("/etc", "/var/lib"):
+        upper, work = (f"/run/overlay{path}/{part}" for part in ("upper", "work"))
+        os.makedirs(upper)
+        os.makedirs(work)
+        _mount("-t", "overlay", "-o", f"lowerdir={path},upperdir={upper},workdir={work}", "overlay", path)
+    os.makedirs("/run/lock")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP_RUNNING))
+
+
+def _mount(*arguments):
+    subprocess.run(["mount", *arguments], check=True)
+
+
+def die_with_parent():
+    """For preexec_fn: the kernel ends the child if the test process is killed."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def unmount_below(directory):
+    """Detaches every mount below `directory`, so that removing it cannot reach through one."""
+    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+        points = [line.split()[1].encode().decode("unicode_escape") for line in mounts]
+    for point in reversed(points):
+        if point.startswith(directory + "/"):
+            subprocess.run(["umount", "--lazy", point], check=False)
