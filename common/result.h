@@ -27,6 +27,11 @@ template <class E>
     return {Error{std::move(message)}};
 }
 
+/// Also for literals, which the template above would otherwise take as they are.
+[[nodiscard]] inline Failure<Error> fail(const char* message) {
+    return {Error{message}};
+}
+
 /// What an operation yields when its caller must decide on the failure: a T, or the E that says why there is none.
 /// Ours because C++20 has no std::expected. Failures that nobody planned for are exceptions instead.
 template <class T, class E = Error>
