@@ -78,7 +78,7 @@ class Brokerd:
         environment = {**self.environment, "NOTIFY_SOCKET": self.notify.path}
         command, descriptors = self.command(), ()
         if listener is not None:
-            command = [sys.executable, "-c", _ACTIVATED, listener.fileno(), "brokerd.socket", *command]
+            command = [sys.executable, "-c", _ACTIVATED, listener.fileno(), "control", *command]
             descriptors = (listener.fileno(),)
         self.process = Process(command, self.directory / "brokerd.log", environment=environment, pass_fds=descriptors)
         return self
