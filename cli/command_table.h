@@ -1,0 +1,22 @@
+#pragma once
+
+#include <span>
+
+#include "cli/command.h"
+
+namespace brokerd::cli {
+
+/// Every command, in the order of `pluginctl --help`.
+[[nodiscard]] std::span<const Command> command_table();
+
+/// One for each command, in commands/, with its help text beside it.
+[[nodiscard]] Run activate_command(CLI::App& app);
+[[nodiscard]] Run call_command(CLI::App& app);
+[[nodiscard]] Run completion_command(CLI::App& app);
+[[nodiscard]] Run doctor_command(CLI::App& app);
+[[nodiscard]] Run events_command(CLI::App& app);
+[[nodiscard]] Run inspect_command(CLI::App& app);
+[[nodiscard]] Run list_command(CLI::App& app);
+[[nodiscard]] Run version_command(CLI::App& app);
+
+}  // namespace brokerd::cli

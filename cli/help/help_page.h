@@ -1,0 +1,25 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "cli/command.h"
+
+/// The help texts are Markdown files, commands/NAME.md, built into the program: one source for `--help` and the manual
+/// page. Of Markdown they use: "# Title", the summary in the next paragraph, "## Section", paragraphs, "- " lists,
+/// blocks indented by four blanks, and `code`.
+namespace brokerd::cli {
+
+/// The paragraph after the title, in one line.
+[[nodiscard]] std::string summary(std::string_view markdown);
+
+/// For a terminal: sections in capitals, no marks.
+[[nodiscard]] std::string command_help(const Command& command);
+/// The program's own text, with the commands and their summaries under "Commands".
+[[nodiscard]] std::string program_help(std::span<const Command> commands);
+
+/// pluginctl(1) in man(7) macros.
+[[nodiscard]] std::string manual_page(std::span<const Command> commands);
+
+}  // namespace brokerd::cli

@@ -1,0 +1,35 @@
+#include "cli/output/format.h"
+
+#include "cli/output/table.h"
+
+namespace brokerd::cli {
+
+Result<Format> Format::parse(std::string_view text, std::span<const std::string_view> fields) {
+    constexpr std::string_view kTable = "table ";
+    Format format;
+    if (text.empty() || text == "table") return format;
+    format.kind_ = text == "json" ? Kind::json : text.substr(0, kTable.size()) == kTable ? Kind::table : Kind::lines;
+    if (format.kind_ == Kind::json) text = "{{json .}}";
+    if (format.kind_ == Kind::table) text.remove_prefix(kTable.size());
+    auto parsed = Template::parse(text, fields);
+    if (!parsed) return fail(parsed.error());
+    format.template_ = std::move(*parsed);
+    return format;
+}
+
+std::string Format::line(const rapidjson::Value& object) const {
+    return template_.apply(object) + '\n';
+}
+
+std::string Format::lines(std::span<const rapidjson::Document> objects) const {
+    if (kind_ == Kind::table) {
+        std::vector<std::vector<std::string>> rows{cells(template_.heading())};
+        for (const auto& object : objects) rows.push_back(cells(template_.apply(object)));
+        return aligned(rows);
+    }
+    std::string out;
+    for (const auto& object : objects) out += line(object);
+    return out;
+}
+
+}  // namespace brokerd::cli

@@ -1,0 +1,129 @@
+#include "cli/pluginctl.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <memory>
+#include <vector>
+
+#include "cli/command_table.h"
+#include "cli/help/help_page.h"
+#include "cli/help/texts.h"
+#include "cli/output/printable.h"
+#include "cli/session.h"
+#include "common/os/system_error.h"
+#include "common/protocol/control_api.h"
+
+namespace brokerd::cli {
+namespace {
+
+/// The flags and arguments of the program and of all commands.
+class Arguments {
+public:
+    explicit Arguments(std::string host) : host_{std::move(host)} {
+        app_.set_help_flag("-h,--help");
+        app_.require_subcommand(0, 1);
+        app_.add_flag("--version", version_);
+        // Not printed as a command: the build makes the manual page with it.
+        app_.add_flag("--man-page", man_page_);
+        add_host(app_);
+        for (const Command& command : command_table()) {
+            CLI::App& added = *app_.add_subcommand(std::string{command.name});
+            if (!command.alias.empty()) added.alias(std::string{command.alias});
+            add_host(added);
+            entries_.push_back({&command, &added, command.declare(added)});
+        }
+    }
+
+    struct Entry {
+        const Command* command;
+        CLI::App* app;
+        Run run;
+    };
+
+    void parse(std::span<const char* const> arguments) {
+        app_.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});  // CLI11 takes them from the back
+    }
+
+    /// The command that was named, also where parsing failed after its name.
+    [[nodiscard]] const Entry* chosen() const {
+        for (const Entry& entry : entries_) {
+            if (app_.got_subcommand(entry.app)) return &entry;
+        }
+        return nullptr;
+    }
+
+    [[nodiscard]] const std::string& host() const noexcept { return host_; }
+    [[nodiscard]] bool version() const noexcept { return version_; }
+    [[nodiscard]] bool man_page() const noexcept { return man_page_; }
+
+private:
+    /// For each command again: `pluginctl ls -H …` is what people type. (CLI11's fallthrough would also take a
+    /// plugin's name for a command.)
+    void add_host(CLI::App& app) { app.add_option("-H,--host", host_)->type_name("unix://PATH"); }
+
+    std::string host_;
+    bool version_ = false;
+    bool man_page_ = false;
+    CLI::App app_{"", "pluginctl"};
+    std::vector<Entry> entries_;
+};
+
+std::string program_and(const Arguments::Entry* entry) {
+    return entry == nullptr ? "pluginctl" : fmt::format("pluginctl {}", entry->command->name);
+}
+
+ExitStatus wrong_arguments(const Invocation& invocation, const Arguments::Entry* entry, std::string_view problem) {
+    invocation.err.write(
+        fmt::format("{}: {}; see: {} --help\n", program_and(entry), printable(problem), program_and(entry)));
+    return ExitStatus::usage;
+}
+
+ExitStatus print(Output& out, std::string_view text) {
+    out.write(text);
+    return ExitStatus::success;
+}
+
+ExitStatus run_command(const Invocation& invocation, const Arguments& arguments) {
+    const Arguments::Entry* entry = arguments.chosen();
+    if (arguments.man_page()) return print(invocation.out, manual_page(command_table()));
+    if (arguments.version()) return print(invocation.out, "pluginctl " BROKERD_VERSION "\n");
+    if (entry == nullptr) return print(invocation.out, program_help(command_table()));
+
+    const std::string host = arguments.host().empty() ? std::string{control_api::kDefaultSocket} : arguments.host();
+    const auto socket = control_socket_of(host);
+    if (!socket) return wrong_arguments(invocation, entry, socket.error().message);
+    Session session{entry->command->name, ControlClient{*socket}, invocation.out, invocation.err, invocation.input_fd};
+    return entry->run(session);
+}
+
+ExitStatus parse_and_run(const Invocation& invocation) {
+    Arguments arguments{invocation.host};
+    try {
+        arguments.parse(invocation.arguments);
+    } catch (const CLI::CallForHelp&) {
+        const Arguments::Entry* entry = arguments.chosen();
+        return print(invocation.out, entry == nullptr ? program_help(command_table()) : command_help(*entry->command));
+    } catch (const CLI::ParseError& error) {
+        return wrong_arguments(invocation, arguments.chosen(), error.what());
+    }
+    return run_command(invocation, arguments);
+}
+
+}  // namespace
+
+ExitStatus run_pluginctl(const Invocation& invocation) {
+    const ExitStatus status = parse_and_run(invocation);
+    // What was asked for comes before what is wrong with it, where both go to a terminal.
+    if (!invocation.out.flush() && invocation.out.error() != EPIPE) {
+        invocation.err.write(
+            fmt::format("pluginctl: cannot write the output: {}\n", errno_text(invocation.out.error())));
+        invocation.err.flush();
+        return ExitStatus::failed;
+    }
+    invocation.err.flush();
+    return status;
+}
+
+}  // namespace brokerd::cli
