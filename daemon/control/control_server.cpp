@@ -1,0 +1,30 @@
+#include "daemon/control/control_server.h"
+
+#include "daemon/control/routes.h"
+
+namespace brokerd {
+namespace {
+
+/// Ours: so many calls to plugins can wait at the same time; further ones queue.
+constexpr std::size_t kMaxWorkers = 64;
+constexpr std::chrono::milliseconds kWorkerIdle{10'000};
+
+}  // namespace
+
+ControlServer::ControlServer(CoreLoop& loop, PluginQueries& core, UniqueFd listening_socket, Settings settings)
+    : core_{loop, core},
+      server_{std::move(listening_socket), settings.peers, settings.limits},
+      streams_{server_},
+      workers_{kMaxWorkers, kWorkerIdle},
+      subscription_{core.events().subscribe([this](const PluginEvent& event) { streams_.publish(event); })} {
+    server_.start([this](const HttpRequest& request, const Exchange& exchange) {
+        handle_request({core_, server_, streams_, workers_}, request, exchange);
+    });
+}
+
+ControlServer::~ControlServer() {
+    // The members refer to each other: first nothing may run any more, then they may go.
+    server_.stop();
+}
+
+}  // namespace brokerd

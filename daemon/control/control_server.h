@@ -1,0 +1,41 @@
+#pragma once
+
+#include "common/os/unique_fd.h"
+#include "daemon/control/core_access.h"
+#include "daemon/control/event_streams.h"
+#include "daemon/control/http_server.h"
+#include "daemon/control/peer_credentials.h"
+#include "daemon/control/worker_pool.h"
+#include "daemon/core/plugin_queries.h"
+#include "daemon/loop/core_loop.h"
+
+namespace brokerd {
+
+/// The control socket: /broker/v1 and the two system calls of Docker's API, as openapi.yaml describes them.
+///
+/// Its own thread does all I/O; questions go to the core loop and come back by mail; only calls to plugins hold a
+/// worker thread. Thread: construct and destroy on the core loop's thread, or while the loop does not run. The
+/// destructor waits for the server's threads, and these never wait for the core loop.
+class ControlServer {
+public:
+    struct Settings {
+        PeerPolicy peers{};
+        HttpServer::Limits limits{};
+    };
+
+    /// Serves from now on. `listening_socket`: bind_control_socket() or take_activated_socket(). The loop and `core`
+    /// outlive the server.
+    ControlServer(CoreLoop& loop, PluginQueries& core, UniqueFd listening_socket, Settings settings);
+    ~ControlServer();
+    ControlServer(const ControlServer&) = delete;
+    ControlServer& operator=(const ControlServer&) = delete;
+
+private:
+    CoreAccess core_;
+    HttpServer server_;
+    EventStreams streams_;
+    WorkerPool workers_;
+    EventLog::Subscription subscription_;
+};
+
+}  // namespace brokerd

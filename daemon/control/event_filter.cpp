@@ -1,0 +1,27 @@
+#include "daemon/control/event_filter.h"
+
+#include <algorithm>
+
+namespace brokerd {
+
+bool EventFilter::wants(const std::vector<std::string>& implements) const {
+    return capability_.empty() || std::find(implements.begin(), implements.end(), capability_) != implements.end();
+}
+
+void EventFilter::learn(const PluginView& plugin) {
+    if (!capability_.empty() && wants(plugin.implements)) having_.insert(plugin.name);
+}
+
+bool EventFilter::passes(const PluginEvent& event) {
+    if (capability_.empty()) return true;
+    const bool says_manifest = event.action == "active" || event.action == "changed";
+    if (says_manifest && wants(event.implements)) {
+        having_.insert(event.plugin);
+        return true;
+    }
+    if (event.action == "failed") return having_.contains(event.plugin);  // it may come back
+    const bool ends_it = says_manifest || event.action == "invalid" || event.action == "gone";
+    return ends_it && having_.erase(event.plugin) != 0;
+}
+
+}  // namespace brokerd

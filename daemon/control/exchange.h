@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "daemon/control/http_message.h"
+#include "daemon/control/mailbox.h"
+
+namespace brokerd {
+
+class HttpServer;
+
+/// One request on its way to its answer. Copies stand for the same request; the first answer counts, later ones and
+/// those for connections that are gone are dropped. If nobody answers, the server does when the time is over.
+/// Thread: any, unless stated otherwise. May outlive the server.
+class Exchange {
+public:
+    using Id = std::uint64_t;
+
+    Exchange(std::shared_ptr<Mailbox<HttpServer>> server, Id connection, Id number) noexcept
+        : server_{std::move(server)}, connection_{connection}, number_{number} {}
+
+    void reply(HttpReply reply) const;
+    /// Like reply(), with the formatting left to the server's thread: for callers on the core loop.
+    void reply_with(std::function<HttpReply()> format) const;
+
+    [[nodiscard]] Id connection() const noexcept { return connection_; }
+    /// Grows from request to request.
+    [[nodiscard]] Id number() const noexcept { return number_; }
+
+private:
+    std::shared_ptr<Mailbox<HttpServer>> server_;
+    Id connection_;
+    Id number_;
+};
+
+}  // namespace brokerd

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "daemon/control/routes.h"
+
+/// The handlers of routes.cpp's table; openapi.yaml tells what each one takes and answers.
+/// Thread: the server's. None waits: the core, a worker or the handler itself answers the exchange.
+namespace brokerd {
+
+// plugins_handlers.cpp
+void list_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void inspect_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void look_up_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void activate_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+// rpc_handlers.cpp
+void call_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+// events_handlers.cpp
+void watch_events(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+// doctor_handlers.cpp
+void examine(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+// system_handlers.cpp
+void check_health(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void ping(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void show_version(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+
+}  // namespace brokerd

@@ -1,0 +1,83 @@
+#include "daemon/control/http_connection.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+
+namespace brokerd {
+namespace {
+
+/// More than the largest head; a body moves on into the parser at each step.
+constexpr std::size_t kMaxInputBytes = 64 * 1024;
+
+bool try_again(int code) {
+    return code == EAGAIN || code == EINTR;
+}
+
+}  // namespace
+
+std::uint32_t HttpConnection::interest() const noexcept {
+    switch (state) {
+        case State::receiving:
+        case State::draining:
+            return EPOLLIN;
+        case State::answering:
+            return 0;  // hang-up and errors are always reported
+        case State::replying:
+        case State::streaming:
+            return queued() != 0 ? static_cast<std::uint32_t>(EPOLLOUT) : 0;
+    }
+    return 0;
+}
+
+HttpConnection::Io HttpConnection::read() {
+    std::array<char, 16 * 1024> buffer;
+    if (input.size() >= kMaxInputBytes) return Io::would_block;
+    const ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (count < 0) return try_again(errno) ? Io::would_block : Io::failed;
+    if (count == 0) return Io::end;
+    input.append(buffer.data(), static_cast<std::size_t>(count));
+    return Io::progress;
+}
+
+HttpConnection::Io HttpConnection::discard() {
+    std::array<char, 16 * 1024> buffer;
+    const ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (count < 0) return try_again(errno) ? Io::would_block : Io::failed;
+    return count == 0 ? Io::end : Io::progress;
+}
+
+HttpConnection::Io HttpConnection::flush() {
+    bool moved = false;
+    while (queued() != 0) {
+        const ssize_t count = ::send(socket_.get(), output_.data() + written_, queued(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && errno != EAGAIN) return Io::failed;
+        if (count < 0) break;
+        written_ += static_cast<std::size_t>(count);
+        moved = true;
+    }
+    if (queued() == 0) {
+        // An idle connection keeps no buffer.
+        output_ = {};
+        written_ = 0;
+        return Io::end;
+    }
+    if (written_ > output_.size() / 2) {
+        output_.erase(0, written_);
+        written_ = 0;
+    }
+    return moved ? Io::progress : Io::would_block;
+}
+
+void HttpConnection::queue(std::string_view bytes) {
+    output_ += bytes;
+}
+
+void HttpConnection::end_output() noexcept {
+    ::shutdown(socket_.get(), SHUT_WR);
+}
+
+}  // namespace brokerd

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/os/unique_fd.h"
+#include "daemon/control/request_parser.h"
+
+namespace brokerd {
+
+/// One accepted connection: its bytes in and out, and where in its life it is. HttpServer decides what happens next.
+/// Thread: the server's. No call blocks.
+class HttpConnection {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    enum class State {
+        receiving,  ///< between requests, or a request is arriving
+        answering,  ///< a request is being handled; nothing is read meanwhile
+        replying,   ///< an answer is being written
+        streaming,  ///< an answer without end is being written
+        draining,   ///< all is written, the rest of the client's bytes is thrown away until it closes
+    };
+    enum class Io { progress, would_block, end, failed };
+
+    HttpConnection(std::uint64_t id, UniqueFd socket) noexcept : id_{id}, socket_{std::move(socket)} {}
+
+    [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+    [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
+    /// What epoll should wait for in this state.
+    [[nodiscard]] std::uint32_t interest() const noexcept;
+
+    /// Appends to input() what has arrived, up to a bounded amount.
+    [[nodiscard]] Io read();
+    /// Throws away what has arrived.
+    [[nodiscard]] Io discard();
+    /// Writes what output holds, as far as the socket takes it: `end` where all is written.
+    [[nodiscard]] Io flush();
+    void queue(std::string_view bytes);
+    [[nodiscard]] std::size_t queued() const noexcept { return output_.size() - written_; }
+    /// Tells the client that nothing more comes.
+    void end_output() noexcept;
+
+    State state = State::receiving;
+    RequestParser parser;
+    std::string input;
+    std::optional<Clock::time_point> deadline;  ///< HttpServer's, which also indexes it
+    std::uint32_t registered = 0;               ///< what epoll waits for at present
+    std::uint64_t exchange = 0;                 ///< the number of the request in flight
+    std::chrono::milliseconds reply_within{};   ///< how long its handler may take
+    std::string refused;                        ///< who the peer is, where it may not be here
+    bool to_head = false;                       ///< the request in flight is a HEAD
+    bool chunked = true;                        ///< a stream may be chunked (HTTP/1.1)
+    bool keep_alive = true;                     ///< after the request in flight
+    std::function<void()> stream_closed;        ///< tells the owner of the stream
+
+private:
+    std::uint64_t id_;
+    UniqueFd socket_;
+    std::string output_;
+    std::size_t written_ = 0;
+};
+
+}  // namespace brokerd

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "common/os/unique_fd.h"
+#include "daemon/control/exchange.h"
+#include "daemon/control/http_connection.h"
+#include "daemon/control/http_message.h"
+#include "daemon/control/mailbox.h"
+#include "daemon/control/peer_credentials.h"
+
+namespace brokerd {
+
+/// HTTP/1.1 on a listening Unix socket. One thread moves the bytes of all connections and never waits for a single one:
+/// an idle, slow or stuck client costs a descriptor and a buffer, no thread. It knows nothing of plugins.
+///
+/// Thread: construct, start and destroy on one thread; the members marked so on the server's own; post() on any.
+class HttpServer {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    /// All ours. Tests make them smaller.
+    struct Limits {
+        std::size_t connections = 1024;           ///< beyond it, clients wait in the backlog; streams do not count
+        std::size_t streams = 1024;               ///< beyond it, open_stream() refuses
+        std::size_t stream_backlog = 256 * 1024;  ///< bytes that a stream's client may leave unread
+        std::chrono::milliseconds head{10'000};   ///< from the first byte of a request to the end of its head
+        std::chrono::milliseconds body{60'000};   ///< from there to the end of its body
+        std::chrono::milliseconds reply{30'000};  ///< for the handler, unless it asks for more
+        std::chrono::milliseconds write_stall{30'000};  ///< an answer of which the client takes nothing
+        std::chrono::milliseconds idle{300'000};        ///< between two requests
+        std::chrono::milliseconds linger{2'000};        ///< for a client to read the last answer and close
+    };
+
+    /// Called on the server's thread, must not wait. Exceptions become 500.
+    using Handler = std::function<void(const HttpRequest& request, Exchange exchange)>;
+
+    /// The listening socket is used, and at the end closed, but never shut down: systemd may hold it as well.
+    HttpServer(UniqueFd listening_socket, PeerPolicy policy, Limits limits);
+    /// Drops all connections. Requests that are still being handled lose their answer.
+    ~HttpServer();
+    HttpServer(const HttpServer&) = delete;
+    HttpServer& operator=(const HttpServer&) = delete;
+
+    /// Serves from now on. Apart from the constructor, because handlers refer to what refers to the server.
+    void start(Handler handler);
+    /// Ends the server's thread: after this no handler, mail or stream callback runs. The destructor does it, too.
+    void stop() noexcept;
+
+    /// Runs `work` on the server's thread, in the order of posting. Any thread.
+    void post(std::function<void()> work);
+
+    // ---- on the server's thread ----
+
+    /// The time that the handler of this request may take from now on.
+    void expect_reply_within(const Exchange& exchange, std::chrono::milliseconds time);
+
+    void finish(const Exchange& exchange, HttpReply reply);
+
+    /// Answers with a body without end: send() feeds it. `closed` is told once, when the client has gone or is
+    /// dropped. False where the request is gone already or there are too many streams (then it is answered with 503).
+    [[nodiscard]] bool open_stream(const Exchange& exchange, const std::string& content_type,
+                                   std::function<void()> closed);
+    /// False where the stream is gone, perhaps because of this: a client that does not read is dropped.
+    bool send(const Exchange& exchange, std::string_view bytes);
+
+private:
+    using Connections = std::unordered_map<Exchange::Id, std::unique_ptr<HttpConnection>>;
+
+    void run();
+    void dispatch(Exchange::Id id, std::uint32_t events);
+    void run_mail();
+    void accept_some();
+    void add(UniqueFd socket);
+    void admit();
+    void expire();
+    [[nodiscard]] int time_to_first_deadline() const;
+
+    void on_readable(HttpConnection& connection);
+    void on_writable(HttpConnection& connection);
+    void advance(HttpConnection& connection);
+    void await_more(HttpConnection& connection);
+    void handle(HttpConnection& connection);
+    void send_reply(HttpConnection& connection, const HttpReply& reply, bool keep_alive);
+    void write_on(HttpConnection& connection);
+    void replied(HttpConnection& connection);
+    void refuse(HttpConnection& connection, const HttpReply& reply);
+    void close(HttpConnection& connection);
+
+    [[nodiscard]] HttpConnection* find(const Exchange& exchange);
+    void set_deadline(HttpConnection& connection, std::optional<std::chrono::milliseconds> from_now);
+    void update_interest(HttpConnection& connection);
+    void watch_listener(bool on);
+
+    UniqueFd listener_;
+    PeerPolicy policy_;
+    Limits limits_;
+    Handler handler_;
+    std::shared_ptr<Mailbox<HttpServer>> mailbox_;
+    UniqueFd epoll_;
+    Connections connections_;
+    std::set<std::pair<Clock::time_point, Exchange::Id>> deadlines_;
+    std::size_t streams_ = 0;
+    Exchange::Id last_id_;
+    Exchange::Id last_exchange_ = 0;
+    bool listening_ = false;
+    std::optional<Clock::time_point> out_of_descriptors_until_;
+    std::thread thread_;
+};
+
+}  // namespace brokerd

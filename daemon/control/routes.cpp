@@ -1,0 +1,90 @@
+#include "daemon/control/routes.h"
+
+#include <array>
+
+#include "daemon/control/handlers.h"
+#include "daemon/control/request_target.h"
+
+namespace brokerd {
+namespace {
+
+struct Route {
+    std::string_view method;
+    std::string_view path;
+    void (*handle)(const ControlRooms&, const RoutedRequest&, const Exchange&);
+};
+
+/// The whole control API; openapi.yaml describes it. The first route that fits counts: where a plugin's name ends in
+/// "/json", a client writes the slashes of names as %2F.
+constexpr std::array kRoutes{
+    Route{"GET", "/broker/v1/plugins", list_plugins},
+    Route{"GET", "/broker/v1/plugins/{name}/json", inspect_plugin},
+    Route{"GET", "/broker/v1/plugins/{name}", look_up_plugin},
+    Route{"POST", "/broker/v1/plugins/{name}/activate", activate_plugin},
+    Route{"POST", "/broker/v1/plugins/{name}/rpc/{method}", call_plugin},
+    Route{"GET", "/broker/v1/events", watch_events},
+    Route{"GET", "/broker/v1/doctor", examine},
+    Route{"GET", "/broker/v1/healthz", check_health},
+    Route{"GET", "/_ping", ping},
+    Route{"HEAD", "/_ping", ping},
+    Route{"GET", "/version", show_version},
+    Route{"GET", "/v{api}/_ping", ping},
+    Route{"HEAD", "/v{api}/_ping", ping},
+    Route{"GET", "/v{api}/version", show_version},
+};
+
+void refuse(const HttpRequest& request, const Exchange& exchange) {
+    std::string allowed;
+    for (const Route& route : kRoutes) {
+        if (!match_path(route.path, request.path)) continue;
+        if (!allowed.empty()) allowed += ", ";
+        allowed += route.method;
+    }
+    exchange.reply(allowed.empty() ? error_reply::no_such_route(request.method, request.path)
+                                   : error_reply::method_not_allowed(request.method, request.path, allowed));
+}
+
+}  // namespace
+
+std::optional<std::string> RoutedRequest::parameter(const std::string& name) const {
+    const auto found = request.query.find(name);
+    return found == request.query.end() ? std::nullopt : std::optional{found->second};
+}
+
+std::optional<std::map<std::string, std::string, std::less<>>> match_path(std::string_view pattern,
+                                                                          std::string_view path) {
+    const std::size_t open = pattern.find('{');
+    if (open == pattern.npos) {
+        if (pattern != path) return std::nullopt;
+        return std::map<std::string, std::string, std::less<>>{};
+    }
+    if (!path.starts_with(pattern.substr(0, open))) return std::nullopt;
+    path.remove_prefix(open);
+    const std::size_t close = pattern.find('}', open);
+    const std::string_view variable = pattern.substr(open + 1, close - open - 1);
+    const std::string_view rest = pattern.substr(close + 1);
+    // The longest value first: the last "/rpc/" of a path is the route's.
+    for (std::size_t length = path.size(); length > 0; --length) {
+        if (length < path.size() && path[length] != '/') continue;
+        const std::string_view value = path.substr(0, length);
+        if (variable != "name" && value.find('/') != value.npos) continue;
+        if (auto others = match_path(rest, path.substr(length))) {
+            others->emplace(variable, value);
+            return others;
+        }
+    }
+    return std::nullopt;
+}
+
+void handle_request(const ControlRooms& rooms, const HttpRequest& request, const Exchange& exchange) {
+    for (const Route& route : kRoutes) {
+        if (route.method != request.method) continue;
+        auto variables = match_path(route.path, request.path);
+        if (!variables) continue;
+        for (auto& [name, value] : *variables) value = percent_decoded(value).value_or(value);
+        return route.handle(rooms, RoutedRequest{request, std::move(*variables)}, exchange);
+    }
+    refuse(request, exchange);
+}
+
+}  // namespace brokerd
