@@ -1,5 +1,6 @@
 """brokerd on private directories, its control API and pluginctl."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -20,6 +21,8 @@ BUILD = pathlib.Path(os.environ.get("BROKERD_BUILD", "build/release"))
 BUILD = BUILD if BUILD.is_absolute() else REPOSITORY / BUILD
 BROKERD = BUILD / "daemon" / "brokerd"
 PLUGINCTL = BUILD / "cli" / "pluginctl"
+
+_launches = itertools.count()
 
 # Takes over the listening socket argv[1] as systemd hands it: as descriptor 3, announced by the environment.
 _ACTIVATED = """\
@@ -74,7 +77,7 @@ class Brokerd:
         assert self.process is None or not self.process.running
         if self.notify is not None:
             self.notify.close()
-        self.notify = NotifySocket(self.directory / "notify.sock")
+        self.notify = NotifySocket(self.directory / f"notify.{next(_launches)}")
         environment = {**self.environment, "NOTIFY_SOCKET": self.notify.path}
         command, descriptors = self.command(), ()
         if listener is not None:
@@ -91,6 +94,16 @@ class Brokerd:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.process.output()[-4000:]}") from None
         return self
+
+    def refuse(self, timeout=15):
+        """Starts a process that must end by itself with an error, and returns what it said."""
+        self.launch()
+        try:
+            assert self.process.wait(timeout) not in (0, None)
+            return self.process.output()
+        finally:
+            self.process.stop()
+            self.process = None
 
     def stop(self):
         """SIGTERM; it must end cleanly."""
