@@ -43,16 +43,16 @@ public:
     explicit operator bool() const noexcept { return state_.index() == 0; }
 
     /// Precondition for the four below: the result holds a value.
-    T& operator*() & { return *std::get_if<0>(&state_); }
-    const T& operator*() const& { return *std::get_if<0>(&state_); }
-    T&& operator*() && { return std::move(*std::get_if<0>(&state_)); }
-    T* operator->() { return std::get_if<0>(&state_); }
-    const T* operator->() const { return std::get_if<0>(&state_); }
+    T& operator*() & { return std::get<0>(state_); }
+    const T& operator*() const& { return std::get<0>(state_); }
+    T&& operator*() && { return std::get<0>(std::move(state_)); }
+    T* operator->() { return &std::get<0>(state_); }
+    const T* operator->() const { return &std::get<0>(state_); }
 
     /// Precondition: the result holds an error.
     [[nodiscard]] const E& error() const {
         assert(state_.index() == 1);
-        return *std::get_if<1>(&state_);
+        return std::get<1>(state_);
     }
 
 private:
