@@ -105,6 +105,10 @@ ExitStatus parse_and_run(const Invocation& invocation) {
     } catch (const CLI::CallForHelp&) {
         const Arguments::Entry* entry = arguments.chosen();
         return print(invocation.out, entry == nullptr ? program_help(command_table()) : command_help(*entry->command));
+    } catch (const CLI::ExtrasError& error) {
+        const bool no_command = arguments.chosen() == nullptr && !invocation.arguments.empty();
+        return wrong_arguments(invocation, arguments.chosen(),
+                               no_command ? "there is no such command or option" : error.what());
     } catch (const CLI::ParseError& error) {
         return wrong_arguments(invocation, arguments.chosen(), error.what());
     }

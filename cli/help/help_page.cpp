@@ -11,6 +11,9 @@
 namespace brokerd::cli {
 namespace {
 
+constexpr std::size_t kTerminalWidth = 110;
+constexpr std::size_t kTermColumns = 30;
+
 enum class Kind { title, section, item, example, text, blank };
 
 struct Line {
@@ -55,6 +58,36 @@ std::string name_and_alias(const Command& command) {
     return command.alias.empty() ? std::string{command.name} : fmt::format("{}, {}", command.name, command.alias);
 }
 
+/// `text` in lines of at most kTerminalWidth, each after `indent` blanks; the first goes behind what is already there.
+std::string wrapped(std::string_view text, std::size_t indent) {
+    std::string out;
+    std::size_t column = indent;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(' '), text.size());
+        if (column > indent && column + 1 + end > kTerminalWidth) {
+            out += '\n' + std::string(indent, ' ');
+            column = indent;
+        } else if (column > indent) {
+            out += ' ';
+            ++column;
+        }
+        out += text.substr(0, end);
+        column += end;
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return out;
+}
+
+/// "TERM: explanation" in two columns, with the explanation below where the term is long.
+std::string two_columns(const std::string& item) {
+    const std::size_t colon = std::min(item.find(": "), item.size());
+    std::string out = "  " + item.substr(0, colon);
+    if (colon == item.size()) return out;
+    out += out.size() + 2 > kTermColumns ? '\n' + std::string(kTermColumns, ' ')
+                                         : std::string(kTermColumns - out.size(), ' ');
+    return out + wrapped(std::string_view{item}.substr(colon + 2), kTermColumns);
+}
+
 std::string to_terminal(std::string_view markdown) {
     std::string out;
     for (const Line& line : lines(markdown)) {
@@ -67,8 +100,10 @@ std::string to_terminal(std::string_view markdown) {
                 out += capitals(text);
                 break;
             case Kind::item:
+                out += two_columns(text);
+                break;
             case Kind::text:
-                out += text.empty() ? text : "  " + text;
+                out += "  " + text;
                 break;
             case Kind::example:
                 out += "    ";
