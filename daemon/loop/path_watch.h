@@ -11,6 +11,8 @@ namespace brokerd {
 /// Tells when something happens to single paths (created, moved in or away, deleted, attributes changed), also where
 /// their directories do not exist yet. For a Unix endpoint: its socket has appeared, or has been replaced.
 /// May tell more often than something happened, never less; after an inotify overflow it tells every watcher.
+/// Follows symbolic links, at the end of the path and on the way to it: a change of a link or of its target is told.
+/// The one thing that inotify cannot see is a file system that is mounted over a directory on the way.
 /// Thread: the core loop's. The loop outlives it.
 class PathWatch {
 public:
@@ -20,7 +22,10 @@ public:
         virtual ~Watch() = default;
     };
 
-    explicit PathWatch(CoreLoop& loop);
+    /// Whether a file that was written to, and closed, is something that happened.
+    enum class Contents { ignored, watched };
+
+    explicit PathWatch(CoreLoop& loop, Contents contents = Contents::ignored);
     ~PathWatch();
     PathWatch(const PathWatch&) = delete;
     PathWatch& operator=(const PathWatch&) = delete;
