@@ -1,0 +1,52 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/plugin_name.h"
+#include "common/plugin_view.h"
+#include "daemon/activation/activation.h"
+#include "daemon/core/endpoint_transport.h"
+#include "daemon/discovery/plugin_definition.h"
+#include "daemon/loop/path_watch.h"
+#include "daemon/proxy/route.h"
+
+namespace brokerd {
+
+/// All that brokerd knows of one plugin. Owned by PluginTable. Thread: the core loop's.
+struct PluginEntry {
+    std::uint64_t id = 0;  ///< of its route; never used again for another plugin
+    PluginDefinition definition;
+    std::optional<PluginName> name;  ///< nothing where the definition's name is bad
+
+    // Of a valid definition:
+    std::unique_ptr<EndpointTransport> transport;
+    std::unique_ptr<Activation> activation;                 ///< uses transport
+    std::unique_ptr<PathWatch::Watch> socket_watch;         ///< tells activation
+    bool is_published = false;
+    bool for_engines = false;
+    std::vector<std::string> published;
+    std::string publish_problem;
+    std::shared_ptr<const Route> route;
+
+    std::string state;                                      ///< as PluginView has it
+    std::chrono::system_clock::time_point since{};
+    std::map<std::string, unsigned> lacking;                ///< capabilities asked for in vain, and how often
+
+    [[nodiscard]] bool is_valid() const noexcept { return activation != nullptr; }
+};
+
+/// The state's name for people and for the API.
+[[nodiscard]] std::string state_name(const PluginEntry& entry);
+
+[[nodiscard]] PluginView make_view(const PluginEntry& entry, const Scheduler& clock);
+
+/// What keeps `entry` from working, or will soon, with the remedy.
+[[nodiscard]] std::vector<Finding> diagnose(const PluginEntry& entry, const Scheduler& clock);
+
+}  // namespace brokerd

@@ -1,0 +1,104 @@
+#include <fmt/format.h>
+#include <grp.h>
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <exception>
+#include <optional>
+#include <system_error>
+
+#include "daemon/config/config.h"
+#include "daemon/control/control_server.h"
+#include "daemon/control/control_socket.h"
+#include "daemon/core/plugin_table.h"
+#include "daemon/discovery/discovery.h"
+#include "daemon/loop/core_loop.h"
+#include "daemon/loop/log.h"
+#include "daemon/loop/signal_watch.h"
+#include "daemon/proxy/published_sockets.h"
+
+namespace brokerd {
+namespace {
+
+LogLevel log_level(Config::LogDetail detail) {
+    switch (detail) {
+        case Config::LogDetail::error: return LogLevel::error;
+        case Config::LogDetail::warning: return LogLevel::warning;
+        case Config::LogDetail::info: return LogLevel::info;
+        case Config::LogDetail::debug: return LogLevel::debug;
+    }
+    std::abort();
+}
+
+/// The group's id, or nothing where the host has no such group: then only root is served.
+std::optional<gid_t> find_group(const std::string& name) {
+    const struct group* const entry = getgrnam(name.c_str());  // NOLINT(concurrency-mt-unsafe): before any thread exists
+    if (entry != nullptr) return entry->gr_gid;
+    log_info("there is no group {}; only root may use the control socket", name);
+    return std::nullopt;
+}
+
+PluginTableSettings table_settings(const Config& config) {
+    PluginTableSettings settings;
+    settings.activation.window = config.activation_timeout;
+    settings.eager = !config.lazy_activation;
+    settings.proxy_threads = config.proxy_threads;
+    return settings;
+}
+
+UniqueFd take_control_socket(const Config& config, std::optional<gid_t> group) {
+    if (UniqueFd activated = take_activated_socket(config.control_socket)) return activated;
+    return bind_control_socket(config.control_socket, group);
+}
+
+/// SIGHUP: tells systemd that what follows is a reload (sd_notify(3)), and does it.
+void reload(Discovery& discovery) {
+    sd_notify(0, "RELOADING=1");
+    log_info("reading the plugin directories again");
+    discovery.rescan();
+    sd_notify(0, "READY=1");
+}
+
+int run(const Config& config) {
+    set_log_level(log_level(config.log_level));
+    signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2): a closed connection is an error there, not a signal
+    const auto group = find_group(config.group);
+    const BlockedSignals signals{SIGTERM, SIGINT, SIGHUP};  // before any thread exists: threads inherit the mask
+    CoreLoop loop;                                          // its thread, this one, owns all plugin state below
+    PublishedSockets sockets{config.runtime_root, config.engine_socket_dir, group};
+    PluginTable plugins{loop, sockets, table_settings(config)};
+    Discovery discovery{loop,
+                        {config.engine_socket_dir, config.spec_dirs, config.allow_unsafe_files},
+                        [&](const struct stat& status) { return sockets.is_ours(status); },
+                        [&](const std::string& name, const auto& definition) { plugins.apply(name, definition); }};
+    discovery.start();
+    sockets.remove_leftovers();  // what the scan has not published again belongs to plugins that are gone
+    ControlServer control{loop, plugins, take_control_socket(config, group), {PeerPolicy{geteuid(), group}, {}}};
+    const SignalWatch watch{loop, signals, [&](int signal) {
+                                if (signal == SIGHUP) return reload(discovery);
+                                sd_notify(0, "STOPPING=1");
+                                loop.stop(0);
+                            }};
+    // Every published socket of the first scan is listening: engines may start (DESIGN.md section 11).
+    sd_notify(0, "READY=1");
+    log_info("brokerd {} is ready: {} plugins, control socket {}", BROKERD_VERSION, plugins.list().size(), config.control_socket);
+    const int status = loop.run();
+    log_info("brokerd stops");
+    return status;
+}
+
+}  // namespace
+}  // namespace brokerd
+
+int main(int argc, char** argv) try {
+    const auto loaded = brokerd::load_config(argc, argv);
+    if (const auto* exit = std::get_if<brokerd::EarlyExit>(&loaded)) {
+        fmt::print(exit->status == 0 ? stdout : stderr, "{}", exit->text);
+        return exit->status;
+    }
+    return brokerd::run(std::get<brokerd::Config>(loaded));
+} catch (const std::exception& error) {
+    brokerd::log_error("brokerd cannot run: {}", error.what());
+    return 1;
+}

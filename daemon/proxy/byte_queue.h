@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace brokerd {
+
+/// Recycles the fixed-size blocks that ByteQueues borrow while they hold bytes, so that an idle connection owns none and
+/// a busy one allocates none. Thread: one proxy thread's. Outlives its queues.
+class BlockPool {
+public:
+    /// Large enough for a head of kMaxHeadBytes with what a rewrite adds, and for body copies in few system calls.
+    static constexpr std::size_t kBlockBytes = std::size_t{64} << 10;
+    using Block = std::unique_ptr<char[]>;
+
+    [[nodiscard]] Block take();
+    void give_back(Block block);
+
+private:
+    /// More free blocks than this are returned to the allocator: 4 MiB per thread.
+    static constexpr std::size_t kMaxFree = 64;
+
+    std::vector<Block> free_;
+};
+
+/// A bounded first-in-first-out of bytes, contiguous, in one block of the pool that is held only while it is not empty.
+/// Bytes do not move until reserve() has to make room. Thread: its pool's.
+class ByteQueue {
+public:
+    explicit ByteQueue(BlockPool& pool) noexcept : pool_{pool} {}
+    ~ByteQueue() { clear(); }
+    ByteQueue(const ByteQueue&) = delete;
+    ByteQueue& operator=(const ByteQueue&) = delete;
+
+    [[nodiscard]] std::string_view bytes() const noexcept { return {block_.get() + begin_, end_ - begin_}; }
+    [[nodiscard]] std::size_t size() const noexcept { return end_ - begin_; }
+    [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
+    /// How many bytes can still be appended.
+    [[nodiscard]] std::size_t room() const noexcept { return BlockPool::kBlockBytes - size(); }
+
+    /// Drops the first `count` bytes; views of the others stay valid.
+    void consume(std::size_t count) noexcept;
+    /// Copies as much of `bytes` as there is room for; returns how much that was. Invalidates views.
+    std::size_t append(std::string_view bytes);
+    void clear() noexcept;
+
+    /// Free space behind the last byte, for a read straight into the queue; commit() what was read. `compact` allows the
+    /// bytes to move (views become invalid) when the tail is full but the front is not.
+    struct Tail {
+        char* data;
+        std::size_t size;
+    };
+    [[nodiscard]] Tail tail(bool compact);
+    void commit(std::size_t count) noexcept { end_ += count; }
+    /// Moves the bytes to the front of the block where less than `count` bytes of tail are left. Invalidates views.
+    void make_room(std::size_t count) noexcept {
+        if (block_ && BlockPool::kBlockBytes - end_ < count) compact();
+    }
+    /// Gives the block back where nothing was committed after all.
+    void release_if_empty() noexcept;
+
+private:
+    void compact() noexcept;
+
+    BlockPool& pool_;
+    BlockPool::Block block_;
+    std::size_t begin_ = 0;
+    std::size_t end_ = 0;
+};
+
+}  // namespace brokerd

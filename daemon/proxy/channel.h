@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+
+#include "daemon/proxy/byte_queue.h"
+#include "daemon/proxy/event_loop.h"
+#include "daemon/proxy/stream.h"
+
+namespace brokerd {
+
+/// One end of a proxied connection: a stream, what has been read from it and what is still to be written to it, and what
+/// the (edge-triggered) loop has told of it. Thread: one proxy thread's.
+class Channel {
+public:
+    Channel(BlockPool& pool, Stream connected) noexcept : stream{std::move(connected)}, in{pool}, out{pool} {}
+
+    static constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
+    /// A socket that is known to be connected is worth a try before the loop tells anything.
+    void assume_ready() noexcept { readable_ = writable_ = true; }
+    /// Takes note of what the loop told.
+    void note(std::uint32_t events) noexcept;
+    /// Reads until `in` is full or nothing is left; true where anything was read or the end was reached. `compact` as
+    /// ByteQueue::tail has it.
+    bool fill(bool compact);
+    /// Writes until `out` is empty or the peer takes no more. False: broken.
+    bool flush();
+
+    Stream stream;
+    ByteQueue in;
+    ByteQueue out;
+    std::uint64_t written = 0;  ///< bytes that have left, ever
+    bool ended = false;         ///< the peer has finished sending
+    bool broken = false;        ///< reading or writing failed; stream.error() says why
+
+private:
+    bool readable_ = false;
+    bool writable_ = false;
+    bool hung_up_ = false;
+};
+
+}  // namespace brokerd

@@ -1,0 +1,448 @@
+#include "daemon/proxy/client.h"
+
+#include <fmt/format.h>
+
+#include "common/capability.h"
+#include "common/plugin_name.h"
+#include "common/protocol/docker_plugin_api.h"
+#include "daemon/proxy/route_slot.h"
+
+// One request at a time: the next one is read when the answer to the present one has been written. Bytes stay where they
+// were read until they have been forwarded, so a request that waits for its plugin costs nothing but its buffer.
+//
+// What has left is never sent again. A request moves to another connection only while not one byte of it has been taken
+// by the first: a reused connection that the plugin had closed meanwhile refuses the first byte on a Unix socket, and is
+// looked at before use on TCP (Upstream::is_stale).
+
+namespace brokerd {
+namespace {
+
+/// Rounds of work for one connection before others get their turn.
+constexpr int kRoundsPerTurn = 16;
+
+struct DiscardSink final : BodySink {
+    std::size_t take_body(std::string_view piece) override { return piece.size(); }
+};
+
+}  // namespace
+
+Client::Client(ThreadContext& context, RouteSlot& slot, UniqueFd connected)
+    : context_{context}, slot_{slot}, channel_{context.blocks, Stream{std::move(connected)}} {
+    parser_.emplace();
+}
+
+Client::~Client() {
+    drop_upstream();
+}
+
+void Client::start() {
+    channel_.assume_ready();
+    context_.loop.add(channel_.stream.fd(), Channel::kEvents, *this);
+    progress();
+}
+
+void Client::on_events(std::uint32_t events) {
+    if (state_ == State::closed) return;
+    channel_.note(events);
+    // The peer is gone for good (a peer that has only finished sending shows as EPOLLRDHUP): nobody reads an answer.
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0) return close();
+    progress();
+}
+
+void Client::progress() {
+    if (in_progress_ || state_ == State::closed) return;
+    in_progress_ = true;
+    int rounds = 0;
+    while (rounds < kRoundsPerTurn && step()) ++rounds;
+    in_progress_ = false;
+    if (rounds == kRoundsPerTurn && state_ != State::closed) context_.loop.rearm(channel_.stream.fd(), Channel::kEvents, *this);
+}
+
+/// One round of work; false where nothing more can be done now.
+bool Client::step() {
+    if (!channel_.flush()) {
+        close();
+        return false;
+    }
+    switch (state_) {
+        case State::reading: return channel_.out.empty() && read_request();
+        case State::exchanging:
+            if (upstream_blocked_ && channel_.out.room() > BlockPool::kBlockBytes / 2) {
+                upstream_blocked_ = false;
+                upstream_->pump();
+                return true;
+            }
+            pump_request();
+            return state_ == State::reading || state_ == State::closing;
+        case State::closing: return finish_closing();
+        case State::waiting:
+        case State::connecting:
+        case State::closed: return false;
+    }
+    return false;
+}
+
+bool Client::read_request() {
+    const auto status = channel_.in.empty() ? RequestParser::Status::need_more : parser_->parse_head(channel_.in.bytes());
+    if (status == RequestParser::Status::malformed) {
+        close_after_ = true;
+        head_consumed_ = true;
+        path_.clear();
+        answer_error(parser_->problem_status(), "not a valid HTTP/1.1 request: " + parser_->problem());
+        return true;
+    }
+    if (status == RequestParser::Status::done) {
+        DeadlineList::clear(*this);
+        note_request();
+        dispatch();
+        return true;
+    }
+    if (channel_.ended || channel_.broken) {
+        close();
+        return false;
+    }
+    if (channel_.fill(channel_.in.empty())) return true;
+    if (!channel_.in.empty() && !is_linked()) context_.deadlines.set(*this, kHeadLimit);
+    return false;
+}
+
+/// Keeps what is needed of the head after its bytes have gone.
+void Client::note_request() {
+    const HttpHead& head = parser_->head();
+    path_ = head.target.substr(0, head.target.find('?'));
+    head_only_ = head.method == "HEAD";
+    client_http11_ = head.http11;
+    chunked_ = head.framing == BodyFraming::chunked;
+    close_after_ = !head.keep_alive;
+    head_consumed_ = done_ = answer_started_ = upstream_blocked_ = false;
+    carried_.clear();
+    waiting_since_ = {};
+}
+
+void Client::dispatch() {
+    const Route& route = slot_.route();
+    const bool handshake = path_ == docker_plugin_api::kActivatePath;
+    const std::string_view capability = handshake ? std::string_view{} : capability_of_method(std::string_view{path_}.substr(1));
+    if (!handshake && capability.empty()) {
+        return answer_error(404, fmt::format("plugin {} has no method \"{}\"; methods are called as /Capability.Method", route.plugin,
+                                             escaped(path_, 100)));
+    }
+    switch (route.state) {
+        case Route::State::waiting: return wait_for_route();
+        case Route::State::failed:
+            return answer_error(503, fmt::format("plugin {} is not available: {}", route.plugin, route.reason));
+        case Route::State::active: break;
+    }
+    if (handshake) return answer(200, route.manifest_json);
+    dispatch_to_plugin(capability);
+}
+
+void Client::dispatch_to_plugin(std::string_view capability) {
+    if (!slot_.route().manifest.implements(capability)) {
+        slot_.note_lacking(std::string{capability});
+        return answer_error(404, fmt::format("plugin {} does not implement {}; its manifest is {}", slot_.route().plugin,
+                                             escaped(capability, 60), slot_.route().manifest_json));
+    }
+    if (!slot_.is_open()) return wait_for_route();
+    forward();
+}
+
+void Client::wait_for_route() {
+    state_ = State::waiting;
+    if (waiting_since_ == EventLoop::Clock::time_point{}) waiting_since_ = context_.loop.now();
+    // The core ends every wait by a new Route; this deadline is the promise to the engine if that should fail.
+    const auto left = waiting_since_ + slot_.route().wait_limit + std::chrono::seconds{1} - context_.loop.now();
+    context_.deadlines.set(*this, left);
+    slot_.note_wanted();
+}
+
+void Client::on_route_changed() {
+    if (state_ != State::waiting) return;
+    DeadlineList::clear(*this);
+    dispatch();
+    progress();
+}
+
+void Client::forward() {
+    upstream_ = slot_.take_idle();
+    upstream_is_reused_ = upstream_ != nullptr;
+    if (upstream_is_reused_) {
+        upstream_->begin(*this);
+        return on_upstream_ready();
+    }
+    state_ = State::connecting;
+    upstream_ = std::make_shared<Upstream>(context_, slot_.route().target);
+    upstream_->connect(*this);
+}
+
+void Client::on_upstream_ready() {
+    state_ = State::exchanging;
+    if (head_only_) upstream_->expect_no_body();
+    if (head_consumed_) {
+        upstream_->channel().out.append(carried_);
+        carried_.clear();
+    } else {
+        write_request_head(upstream_->channel().out, parser_->head(), *upstream_->target());
+        consume_head();
+    }
+    limit_answer();
+    if (done_) {
+        upstream_->flush();
+    } else {
+        pump_request();
+    }
+    if (state_ == State::exchanging && upstream_is_reused_ && upstream_->channel().broken && !upstream_->has_sent()) retry_on_new_connection();
+    progress();
+}
+
+void Client::on_connect_failed(const std::string& reason, bool refused) {
+    const auto failed = std::move(upstream_);
+    slot_.note_down(failed->target(), reason, refused);
+    context_.loop.retire(failed);
+    wait_for_route();
+}
+
+void Client::retry_on_new_connection() {
+    carried_ = upstream_->channel().out.bytes();
+    drop_upstream();
+    upstream_is_reused_ = false;
+    if (!slot_.is_open()) return wait_for_route();
+    state_ = State::connecting;
+    upstream_ = std::make_shared<Upstream>(context_, slot_.route().target);
+    upstream_->connect(*this);
+}
+
+std::size_t Client::RequestSink::take_body(std::string_view piece) {
+    return write_body(client.upstream_->channel().out, piece, client.chunked_);
+}
+
+void Client::pump_request() {
+    if (done_ || !upstream_) return;
+    RequestSink sink{*this};
+    for (int round = 0; round < kRoundsPerTurn; ++round) {
+        std::size_t used = 0;
+        const auto status = parser_->parse_body(channel_.in.bytes(), sink, used);
+        channel_.in.consume(used);
+        if (used > 0) limit_answer();
+        switch (status) {
+            case RequestParser::Status::done:
+                done_ = true;
+                if (chunked_) write_last_chunk(upstream_->channel().out);
+                return upstream_->flush();
+            case RequestParser::Status::malformed: return request_broken(400, "its body is malformed: " + parser_->problem());
+            case RequestParser::Status::blocked:
+                upstream_->flush();
+                if (upstream_->channel().out.room() > BlockPool::kBlockBytes / 2) break;
+                return;  // on_upstream_room() goes on
+            case RequestParser::Status::need_more:
+                if (channel_.in.room() == 0) return request_broken(400, "its body is malformed: a chunk header without end");
+                if (channel_.ended || channel_.broken) return request_broken(400, "its body ended early");
+                if (!channel_.fill(true)) return upstream_->flush();
+                break;
+        }
+    }
+    upstream_->flush();
+    context_.loop.rearm(channel_.stream.fd(), Channel::kEvents, *this);
+}
+
+void Client::on_upstream_room() {
+    pump_request();
+}
+
+/// The client's side of the exchange went wrong: the plugin must not take what it got for a whole request.
+void Client::request_broken(unsigned status, const std::string& problem) {
+    drop_upstream();
+    if (answer_started_) return close();
+    close_after_ = true;
+    answer_error(status, fmt::format("the request {} was not completed: {}", escaped(path_, 100), problem));
+}
+
+void Client::on_response_head(const HttpHead& head) {
+    if (head.status < 200) {
+        // Room must stay for the final head. HTTP/1.0 knows no interim responses (RFC 9110 15.2).
+        if (client_http11_ && channel_.out.room() > 2 * (kMaxHeadBytes + kHeadSlack) - kHeadSlack) write_response_head(channel_.out, head, {});
+        return;
+    }
+    DeadlineList::clear(*this);
+    answer_started_ = true;
+    framing_ = {};
+    framing_.client_http11 = client_http11_;
+    framing_.body = head_only_ ? BodyFraming::none : head.framing;
+    framing_.close = close_after_ || withdrawn_ || !done_;
+    if (framing_.body == BodyFraming::chunked || framing_.body == BodyFraming::until_close) {
+        framing_.body = client_http11_ ? BodyFraming::chunked : BodyFraming::until_close;
+        if (!client_http11_) framing_.close = true;
+    }
+    write_response_head(channel_.out, head, framing_);
+}
+
+std::size_t Client::take_body(std::string_view piece) {
+    const bool chunked = framing_.body == BodyFraming::chunked;
+    std::size_t taken = write_body(channel_.out, piece, chunked);
+    if (taken < piece.size() && channel_.flush()) taken += write_body(channel_.out, piece.substr(taken), chunked);
+    upstream_blocked_ = taken < piece.size();
+    return taken;
+}
+
+void Client::on_response_end(bool reusable) {
+    if (framing_.body == BodyFraming::chunked) write_last_chunk(channel_.out);
+    if (reusable && done_) {
+        slot_.park(std::move(upstream_));
+        upstream_.reset();
+    } else {
+        drop_upstream();
+    }
+    if (framing_.close) {
+        start_closing();
+    } else {
+        next_request();
+    }
+    progress();
+}
+
+void Client::on_upstream_turn_end() {
+    progress();
+}
+
+void Client::on_upstream_failed(const std::string& reason) {
+    if (answer_started_) {
+        channel_.flush();
+        return close();  // before its framing says that it is complete: the client can tell
+    }
+    if (upstream_is_reused_ && !upstream_->has_sent()) {
+        retry_on_new_connection();
+        return;
+    }
+    const std::string plugin = plugin_text();
+    slot_.note_call_failed(upstream_->target());
+    drop_upstream();
+    if (!done_) close_after_ = true;
+    answer_error(502, fmt::format("{} failed in the call {}: {}; the call may have been carried out and is not repeated", plugin,
+                                  escaped(path_, 100), reason));
+    progress();
+}
+
+void Client::answer_error(unsigned status, const std::string& message) {
+    answer(status, error_body(message));
+}
+
+void Client::answer(unsigned status, std::string body) {
+    DeadlineList::clear(*this);
+    if (!head_consumed_ || !done_) discard_body();
+    write_local_answer(channel_.out, {status, std::move(body), client_http11_, close_after_ || withdrawn_, head_only_});
+    if (close_after_ || withdrawn_) {
+        start_closing();
+    } else {
+        next_request();
+    }
+}
+
+/// The broker answers by itself: what is left of the request must not be taken for the next one.
+void Client::discard_body() {
+    if (!head_consumed_) {
+        consume_head();
+    } else if (!parser_->has_started() || close_after_) {
+        close_after_ = true;
+        return;
+    }
+    DiscardSink sink;
+    std::size_t used = 0;
+    done_ = parser_->parse_body(channel_.in.bytes(), sink, used) == RequestParser::Status::done;
+    channel_.in.consume(used);
+    // Not all here yet: rather than wait for it, end the connection after the answer.
+    if (!done_) close_after_ = true;
+}
+
+void Client::consume_head() {
+    channel_.in.consume(parser_->head_bytes());
+    head_consumed_ = true;
+}
+
+void Client::next_request() {
+    parser_.emplace();
+    channel_.in.make_room(kMaxHeadBytes);  // a head must not move while it is parsed
+    state_ = State::reading;
+}
+
+void Client::start_closing() {
+    state_ = State::closing;
+    channel_.in.clear();
+    context_.deadlines.set(*this, kDrainLimit);
+}
+
+/// Lets the peer read the answer before the connection goes: closing with unread input would reset it.
+bool Client::finish_closing() {
+    if (!channel_.out.empty()) return false;
+    if (!shut_down_) {
+        channel_.stream.shut_down_writing();
+        shut_down_ = true;
+        context_.deadlines.set(*this, kLingerLimit);
+    }
+    const bool moved = channel_.fill(true);
+    channel_.in.clear();
+    if (channel_.ended || channel_.broken) close();
+    return moved && state_ != State::closed;
+}
+
+void Client::on_deadline() {
+    switch (state_) {
+        case State::reading:
+            close_after_ = head_consumed_ = true;
+            path_.clear();
+            answer_error(408, fmt::format("the head of the request took longer than {} s", kHeadLimit.count()));
+            break;
+        case State::waiting:
+            answer_error(504, fmt::format("plugin {} did not become active within {} s", slot_.route().plugin,
+                                          slot_.route().wait_limit.count() / 1000));
+            break;
+        case State::exchanging: {
+            const std::string plugin = plugin_text();
+            drop_upstream();
+            if (!done_) close_after_ = true;
+            answer_error(504, fmt::format("{} has not answered the call {} within {} s; it may still be working on it", plugin,
+                                          escaped(path_, 100), slot_.route().answer_limit.count() / 1000));
+            break;
+        }
+        case State::closing: return close();
+        case State::connecting:
+        case State::closed: return;
+    }
+    progress();
+}
+
+void Client::on_withdrawn() {
+    withdrawn_ = true;
+    if (state_ == State::reading) return close();
+    if (state_ != State::waiting) return;
+    answer_error(503, fmt::format("plugin {} has been removed", slot_.route().plugin));
+    progress();
+}
+
+void Client::drop_upstream() {
+    if (!upstream_) return;
+    upstream_->close();
+    context_.loop.retire(std::move(upstream_));
+    upstream_.reset();
+}
+
+void Client::close() {
+    if (state_ == State::closed) return;
+    state_ = State::closed;
+    DeadlineList::clear(*this);
+    drop_upstream();
+    context_.loop.remove(channel_.stream.fd());
+    channel_.stream.close();
+    channel_.in.clear();
+    channel_.out.clear();
+    slot_.note_closed(*this);
+}
+
+void Client::limit_answer() {
+    if (!answer_started_) context_.deadlines.set(*this, slot_.route().answer_limit);
+}
+
+std::string Client::plugin_text() const {
+    return fmt::format("plugin {} ({})", slot_.route().plugin, upstream_->target()->url);
+}
+
+}  // namespace brokerd

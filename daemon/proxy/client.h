@@ -1,0 +1,121 @@
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemon/proxy/channel.h"
+#include "daemon/proxy/deadline.h"
+#include "daemon/proxy/http_parser.h"
+#include "daemon/proxy/message_writer.h"
+#include "daemon/proxy/upstream.h"
+
+namespace brokerd {
+
+class RouteSlot;
+
+/// A connection that an engine has made to a published socket: reads requests one after another, answers them or
+/// forwards them, and streams the answers back. Owned by its RouteSlot. Thread: one proxy thread's.
+class Client final : public EventHandler, public Deadline, public UpstreamUser {
+public:
+    /// Ours: from the first byte of a head to its end.
+    static constexpr std::chrono::seconds kHeadLimit{30};
+    /// Ours: for the peer to take the rest of the last answer.
+    static constexpr std::chrono::seconds kDrainLimit{60};
+    /// Ours: for the peer to read the last answer and close, after we have said that we will.
+    static constexpr std::chrono::seconds kLingerLimit{2};
+
+    Client(ThreadContext& context, RouteSlot& slot, UniqueFd connected);
+    ~Client() override;
+
+    /// First turn, right after accepting.
+    void start();
+    /// The slot has a new route: go on with a request that waits for it.
+    void on_route_changed();
+    /// The slot goes away: end now what is idle or waiting, and the rest after its present exchange.
+    void on_withdrawn();
+
+    [[nodiscard]] bool is_waiting() const noexcept { return state_ == State::waiting; }
+
+    // EventHandler, Deadline
+    void on_events(std::uint32_t events) override;
+    void on_deadline() override;
+    // UpstreamUser
+    void on_upstream_ready() override;
+    void on_connect_failed(const std::string& reason, bool refused) override;
+    void on_response_head(const HttpHead& head) override;
+    std::size_t take_body(std::string_view piece) override;
+    void on_response_end(bool reusable) override;
+    void on_upstream_failed(const std::string& reason) override;
+    void on_upstream_room() override;
+    void on_upstream_turn_end() override;
+
+private:
+    enum class State : std::uint8_t {
+        reading,     ///< waiting for a request, or within its head
+        waiting,     ///< a request waits for the plugin to become active
+        connecting,  ///< … for its upstream connection
+        exchanging,  ///< request and answer are under way
+        closing,     ///< the last answer is being written; what still comes is thrown away
+        closed,
+    };
+    /// Feeds the request's body to the upstream.
+    struct RequestSink final : BodySink {
+        explicit RequestSink(Client& owner) noexcept : client{owner} {}
+        std::size_t take_body(std::string_view piece) override;
+        Client& client;
+    };
+
+    void progress();
+    [[nodiscard]] bool step();
+    [[nodiscard]] bool read_request();
+    void note_request();
+    void dispatch();
+    void dispatch_to_plugin(std::string_view capability);
+    void wait_for_route();
+    void forward();
+    void retry_on_new_connection();
+    void pump_request();
+    void request_broken(unsigned status, const std::string& problem);
+    void next_request();
+    void answer(unsigned status, std::string body);
+    void answer_error(unsigned status, const std::string& message);
+    void discard_body();
+    void consume_head();
+    void drop_upstream();
+    void start_closing();
+    [[nodiscard]] bool finish_closing();
+    void close();
+    void limit_answer();
+    /// "plugin NAME (URL)", for messages.
+    [[nodiscard]] std::string plugin_text() const;
+
+    ThreadContext& context_;
+    RouteSlot& slot_;
+    Channel channel_;
+    std::optional<RequestParser> parser_;
+    State state_ = State::reading;
+    std::shared_ptr<Upstream> upstream_;
+    std::string carried_;          ///< what a broken reused connection did not take, for the next one
+    std::string path_;             ///< the request's; kept because the head's bytes go
+    AnswerFraming framing_;
+    EventLoop::Clock::time_point waiting_since_{};
+    // Of the present request:
+    bool head_consumed_ = false;
+    bool head_only_ = false;       ///< its method is HEAD
+    bool client_http11_ = true;
+    bool chunked_ = false;
+    bool done_ = false;            ///< read to its end
+    bool answer_started_ = false;
+    bool close_after_ = false;
+    bool upstream_is_reused_ = false;
+    bool upstream_blocked_ = false;  ///< it holds answer bytes for which `channel_.out` had no room
+    // Of the connection:
+    bool withdrawn_ = false;
+    bool in_progress_ = false;
+    bool shut_down_ = false;
+};
+
+}  // namespace brokerd

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "common/os/unique_fd.h"
+
+namespace brokerd {
+
+/// What an EventLoop calls when a descriptor is ready.
+class EventHandler {
+public:
+    virtual ~EventHandler() = default;
+    virtual void on_events(std::uint32_t events) = 0;
+};
+
+/// The event loop of one proxy thread, on epoll. Everything is edge-triggered unless said otherwise, so that readiness
+/// costs no further system call. Replaceable: nothing outside daemon/proxy sees it.
+/// Thread: run() and all else on the proxy's thread; post() and stop() from any.
+class EventLoop {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    EventLoop();
+    EventLoop(const EventLoop&) = delete;
+    EventLoop& operator=(const EventLoop&) = delete;
+
+    /// `on_tick` is called about every kTick while ticking is on.
+    void run(const std::function<void()>& on_tick);
+    void stop();
+    void post(std::function<void()> work);
+
+    /// Watches `fd`, which stays its owner's, until remove() or until it is closed.
+    void add(int fd, std::uint32_t events, EventHandler& handler);
+    void remove(int fd) noexcept;
+    /// Tells again what an edge-triggered descriptor is ready for: for a handler that stopped early to let others run.
+    void rearm(int fd, std::uint32_t events, EventHandler& handler);
+
+    /// Keeps `object` alive until no event of the present batch can refer to it any more, then destroys it.
+    void retire(std::shared_ptr<void> object) { retired_.push_back(std::move(object)); }
+
+    /// Destroys what is retired; for the end of a thread, when no event can come any more.
+    void release_retired() noexcept { retired_.clear(); }
+
+    /// Time of the present batch of events; no system call.
+    [[nodiscard]] Clock::time_point now() const noexcept { return now_; }
+
+    /// Deadlines are checked this often while there are any; no timer is set or cleared per request.
+    static constexpr std::chrono::milliseconds kTick{100};
+    void set_ticking(bool on) noexcept { ticking_ = on; }
+
+private:
+    void run_posted();
+
+    UniqueFd epoll_;
+    UniqueFd wake_up_;
+    Clock::time_point now_ = Clock::now();
+    bool ticking_ = false;
+    bool stopping_ = false;
+    std::vector<std::shared_ptr<void>> retired_;
+    std::mutex posted_mutex_;  ///< guards posted_ only
+    std::vector<std::function<void()>> posted_;
+};
+
+}  // namespace brokerd

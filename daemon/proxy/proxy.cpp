@@ -1,0 +1,76 @@
+#include "daemon/proxy/proxy.h"
+
+#include "daemon/proxy/proxy_thread.h"
+
+namespace brokerd {
+namespace {
+
+/// The same reports, made on a proxy thread and delivered on the core loop.
+RouteReports deliver_on(CoreLoop& loop, const std::shared_ptr<const RouteReports>& to) {
+    RouteReports reports;
+    reports.wanted = [&loop, to](std::uint64_t id) { loop.post([to, id] { to->wanted(id); }); };
+    reports.down = [&loop, to](std::uint64_t id, std::shared_ptr<const Target> target, std::string reason, bool refused) {
+        loop.post([to, id, target = std::move(target), reason = std::move(reason), refused] { to->down(id, target, reason, refused); });
+    };
+    reports.suspect = [&loop, to](std::uint64_t id, std::shared_ptr<const Target> target) {
+        loop.post([to, id, target = std::move(target)] { to->suspect(id, target); });
+    };
+    reports.lacking = [&loop, to](std::uint64_t id, std::string capability) {
+        loop.post([to, id, capability = std::move(capability)] { to->lacking(id, capability); });
+    };
+    return reports;
+}
+
+class PendingCall final : public Proxy::Call {
+public:
+    PendingCall(ProxyThread& thread, std::uint64_t id, std::shared_ptr<bool> wanted)
+        : thread_{thread}, id_{id}, wanted_{std::move(wanted)} {}
+    ~PendingCall() override {
+        if (!*wanted_) return;
+        *wanted_ = false;
+        thread_.cancel_handshake(id_);
+    }
+
+private:
+    ProxyThread& thread_;
+    std::uint64_t id_;
+    std::shared_ptr<bool> wanted_;  ///< touched on the core loop only
+};
+
+}  // namespace
+
+Proxy::Proxy(CoreLoop& loop, unsigned threads, RouteReports reports) : loop_{loop} {
+    const auto shared = std::make_shared<const RouteReports>(std::move(reports));
+    for (unsigned i = 0; i < threads; ++i) threads_.push_back(std::make_unique<ProxyThread>(deliver_on(loop, shared)));
+}
+
+Proxy::~Proxy() = default;
+
+void Proxy::publish(UniqueFd listener, const std::shared_ptr<const Route>& route) {
+    const auto shared = std::make_shared<const UniqueFd>(std::move(listener));
+    for (const auto& thread : threads_) thread->publish(shared, route);
+}
+
+void Proxy::set_route(const std::shared_ptr<const Route>& route) {
+    for (const auto& thread : threads_) thread->set_route(route);
+}
+
+void Proxy::withdraw(std::uint64_t id) {
+    for (const auto& thread : threads_) thread->withdraw(id);
+}
+
+std::unique_ptr<Proxy::Call> Proxy::handshake(std::uint64_t id, std::shared_ptr<const Target> target, std::chrono::milliseconds limit,
+                                              std::function<void(HandshakeOutcome)> done) {
+    const auto wanted = std::make_shared<bool>(true);
+    const std::uint64_t call = ++last_call_;
+    thread_of(id).handshake(call, id, std::move(target), limit, [&loop = loop_, wanted, done = std::move(done)](HandshakeOutcome outcome) {
+        loop.post([wanted, done, outcome = std::move(outcome)]() mutable {
+            if (!*wanted) return;
+            *wanted = false;
+            done(std::move(outcome));
+        });
+    });
+    return std::make_unique<PendingCall>(thread_of(id), call, wanted);
+}
+
+}  // namespace brokerd

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "common/os/unique_fd.h"
+#include "daemon/loop/core_loop.h"
+#include "daemon/proxy/handshake.h"
+#include "daemon/proxy/route.h"
+#include "daemon/proxy/route_slot.h"
+
+namespace brokerd {
+
+class ProxyThread;
+
+/// The data plane as the core sees it: published sockets in, routes in, reports out.
+/// Thread: the core loop's; every callback runs there too. The loop outlives it.
+class Proxy {
+public:
+    /// A handshake under way; destroying it cancels the call, and `done` is then never called.
+    class Call {
+    public:
+        virtual ~Call() = default;
+    };
+
+    Proxy(CoreLoop& loop, unsigned threads, RouteReports reports);
+    ~Proxy();
+    Proxy(const Proxy&) = delete;
+    Proxy& operator=(const Proxy&) = delete;
+
+    /// Starts to serve `listener` (listening, non-blocking) by `route`.
+    void publish(UniqueFd listener, const std::shared_ptr<const Route>& route);
+    /// Replaces the route of the same id.
+    void set_route(const std::shared_ptr<const Route>& route);
+    /// Stops listening; calls under way are finished, waiting ones are answered with an error.
+    void withdraw(std::uint64_t id);
+
+    /// Asks the plugin `id` at `target` for its manifest, within `limit`.
+    [[nodiscard]] std::unique_ptr<Call> handshake(std::uint64_t id, std::shared_ptr<const Target> target,
+                                                  std::chrono::milliseconds limit, std::function<void(HandshakeOutcome)> done);
+
+private:
+    [[nodiscard]] ProxyThread& thread_of(std::uint64_t id) { return *threads_[id % threads_.size()]; }
+
+    CoreLoop& loop_;
+    std::uint64_t last_call_ = 0;
+    std::vector<std::unique_ptr<ProxyThread>> threads_;
+};
+
+}  // namespace brokerd

@@ -1,0 +1,77 @@
+#include "daemon/proxy/proxy_thread.h"
+
+#include <pthread.h>
+
+#include <exception>
+
+#include "daemon/loop/log.h"
+
+namespace brokerd {
+
+ProxyThread::ProxyThread(RouteReports reports) : reports_{std::move(reports)}, thread_{[this] { run(); }} {}
+
+ProxyThread::~ProxyThread() {
+    context_.loop.stop();
+    thread_.join();
+}
+
+void ProxyThread::run() noexcept {
+    pthread_setname_np(pthread_self(), "proxy");
+    try {
+        context_.loop.run([this] { context_.deadlines.expire(); });
+        handshakes_.clear();
+        withdrawn_.clear();
+        slots_.clear();
+        context_.loop.release_retired();
+    } catch (const std::exception& error) {
+        log_error("a proxy thread cannot go on: {}", error.what());
+        std::terminate();  // systemd restarts us; a data plane that silently serves nobody would be worse
+    }
+}
+
+void ProxyThread::publish(std::shared_ptr<const UniqueFd> listener, std::shared_ptr<const Route> route) {
+    context_.loop.post([this, listener = std::move(listener), route = std::move(route)] {
+        const std::uint64_t id = route->id;
+        slots_[id] = std::make_unique<RouteSlot>(context_, reports_, listener, route);
+    });
+}
+
+void ProxyThread::set_route(std::shared_ptr<const Route> route) {
+    context_.loop.post([this, route = std::move(route)] {
+        if (const auto slot = slots_.find(route->id); slot != slots_.end()) slot->second->set_route(route);
+    });
+}
+
+void ProxyThread::withdraw(std::uint64_t id) {
+    context_.loop.post([this, id] {
+        auto slot = slots_.extract(id);
+        if (slot.empty()) return;
+        RouteSlot& leaving = *slot.mapped();
+        withdrawn_.insert(std::move(slot));
+        leaving.withdraw([this, id] {
+            context_.loop.post([this, id] { withdrawn_.erase(id); });
+        });
+    });
+}
+
+void ProxyThread::handshake(std::uint64_t call, std::uint64_t id, std::shared_ptr<const Target> target,
+                            std::chrono::milliseconds limit, std::function<void(HandshakeOutcome)> done) {
+    context_.loop.post([this, call, id, target = std::move(target), limit, done = std::move(done)] {
+        auto finish = [this, call, id, done](HandshakeOutcome outcome, std::shared_ptr<Upstream> upstream) {
+            handshakes_.erase(call);
+            if (upstream) {
+                if (const auto slot = slots_.find(id); slot != slots_.end()) slot->second->park_handshaken(std::move(upstream));
+            }
+            done(std::move(outcome));
+        };
+        const auto started = std::make_shared<Handshake>(context_, target, std::move(finish));
+        handshakes_.emplace(call, started);
+        started->start(limit);
+    });
+}
+
+void ProxyThread::cancel_handshake(std::uint64_t call) {
+    context_.loop.post([this, call] { handshakes_.erase(call); });
+}
+
+}  // namespace brokerd

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+
+#include "daemon/proxy/handshake.h"
+#include "daemon/proxy/route_slot.h"
+
+namespace brokerd {
+
+/// One thread of the data plane: an event loop, and a slot for each plugin. Shares nothing with other threads but
+/// immutable routes; everything it learns it reports by message.
+/// Thread: methods may be called from any thread; they post to the thread's own loop.
+class ProxyThread {
+public:
+    explicit ProxyThread(RouteReports reports);
+    /// Ends the thread and closes its connections.
+    ~ProxyThread();
+    ProxyThread(const ProxyThread&) = delete;
+    ProxyThread& operator=(const ProxyThread&) = delete;
+
+    void publish(std::shared_ptr<const UniqueFd> listener, std::shared_ptr<const Route> route);
+    void set_route(std::shared_ptr<const Route> route);
+    void withdraw(std::uint64_t id);
+
+    /// `done` is called on this thread.
+    void handshake(std::uint64_t call, std::uint64_t id, std::shared_ptr<const Target> target, std::chrono::milliseconds limit,
+                   std::function<void(HandshakeOutcome)> done);
+    void cancel_handshake(std::uint64_t call);
+
+private:
+    void run() noexcept;
+
+    const RouteReports reports_;
+    ThreadContext context_;
+    // Everything below belongs to the thread.
+    std::unordered_map<std::uint64_t, std::unique_ptr<RouteSlot>> slots_;
+    std::unordered_map<std::uint64_t, std::unique_ptr<RouteSlot>> withdrawn_;
+    std::unordered_map<std::uint64_t, std::shared_ptr<Handshake>> handshakes_;
+    std::thread thread_;
+};
+
+}  // namespace brokerd

@@ -1,0 +1,179 @@
+#include "daemon/proxy/published_sockets.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "common/os/system_error.h"
+#include "daemon/loop/log.h"
+
+// Why a hard link and not a second socket or a symbolic link: a second socket could not be told from a plugin's own after
+// a crash, and dockerd's scan of the directory does not follow symbolic links (it does for a single name), so that a
+// query by capability would miss the plugin.
+//
+// Order of publishing, so that a crash at any point leaves every file of ours provable: an old RUNTIME socket is renamed
+// aside (its inode stays below RUNTIME), the new one is bound, linked over the engine's name, and only then is the old
+// one deleted.
+
+namespace brokerd {
+namespace fs = std::filesystem;
+namespace {
+
+/// Names beginning with a dot are no plugins, neither for Docker's NAME.sock look-up nor for ours.
+constexpr std::string_view kAside = ".old-";
+constexpr std::string_view kFresh = ".brokerd-new";
+constexpr int kBacklog = SOMAXCONN;
+
+std::optional<struct stat> status_of(const std::string& path) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
+    return status;
+}
+
+bool is_socket(const struct stat& status) {
+    return S_ISSOCK(status.st_mode);
+}
+
+Result<UniqueFd> listen_on(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) {
+        return fail(fmt::format("{} is longer than the {} bytes that a socket path can have; use a shorter name or --runtime-root", path,
+                                sizeof address.sun_path - 1));
+    }
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    if (!socket) return fail(fmt::format("no socket for {}: {}", path, errno_text(errno)));
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        return fail(fmt::format("{} cannot be bound: {}", path, errno_text(errno)));
+    }
+    return socket;
+}
+
+}  // namespace
+
+PublishedSockets::PublishedSockets(std::string runtime_directory, std::string engine_directory, std::optional<gid_t> group)
+    : own_root_{std::move(runtime_directory) + "/plugins"}, engine_root_{std::move(engine_directory)}, group_{group} {
+    fs::create_directories(own_root_);
+    fs::create_directories(engine_root_);
+    collect_leftovers();
+}
+
+void PublishedSockets::collect_leftovers() {
+    std::error_code ignored;
+    for (const auto& entry : fs::recursive_directory_iterator{own_root_, fs::directory_options::skip_permission_denied, ignored}) {
+        const auto status = status_of(entry.path());
+        if (status && is_socket(*status)) leftovers_.emplace(status->st_dev, status->st_ino);
+    }
+}
+
+bool PublishedSockets::is_ours(const struct stat& status) const {
+    const Inode inode{status.st_dev, status.st_ino};
+    return leftovers_.contains(inode) || published_inodes_.contains(inode);
+}
+
+Result<PublishedSockets::Published> PublishedSockets::publish(const PluginName& name, bool for_engines) {
+    const std::string path = own_root_ + "/" + name.str() + ".sock";
+    std::error_code error;
+    fs::create_directories(fs::path{path}.parent_path(), error);
+    if (error) return fail(fmt::format("the directory of {} cannot be made: {}", path, error.message()));
+
+    const std::string aside = own_root_ + "/" + std::string{kAside} + std::to_string(::getpid());
+    const bool replaces = status_of(path).has_value();
+    if (replaces && ::rename(path.c_str(), aside.c_str()) != 0) {
+        return fail(fmt::format("the old {} cannot be moved aside: {}", path, errno_text(errno)));
+    }
+    auto socket = listen_on(path);
+    if (!socket) return fail(socket.error());
+    Published published;
+    published.listener = *std::move(socket);
+    published.paths.push_back(path);
+    if (::chmod(path.c_str(), 0660) != 0 || (group_ && ::chown(path.c_str(), static_cast<uid_t>(-1), *group_) != 0) ||
+        ::listen(published.listener.get(), kBacklog) != 0) {
+        return fail(fmt::format("{} cannot be made ready: {}", path, errno_text(errno)));
+    }
+    if (const auto status = status_of(path)) {
+        const Inode inode{status->st_dev, status->st_ino};
+        published_.insert_or_assign(name.str(), inode);
+        published_inodes_.insert(inode);
+    }
+    if (for_engines) {
+        published.warning = link_for_engines(name, path);
+        if (published.warning.empty()) published.paths.push_back(engine_root_ + "/" + name.str() + ".sock");
+    }
+    if (replaces) ::unlink(aside.c_str());
+    return published;
+}
+
+/// Empty, or why it could not be done.
+std::string PublishedSockets::link_for_engines(const PluginName& name, const std::string& own_path) {
+    const std::string path = engine_root_ + "/" + name.str() + ".sock";
+    if (path.size() >= sizeof(sockaddr_un::sun_path)) {
+        return fmt::format("{} is longer than a socket path can be, so engines cannot use it; give the plugin a shorter name", path);
+    }
+    std::error_code error;
+    fs::create_directories(fs::path{path}.parent_path(), error);
+    if (error) return fmt::format("the directory of {} cannot be made: {}", path, error.message());
+    if (const auto status = status_of(path); status && !is_ours(*status)) {
+        return fmt::format("{} is there already and is not brokerd's; remove it to let engines use the brokered plugin", path);
+    }
+    const std::string fresh = engine_root_ + "/" + std::string{kFresh};
+    ::unlink(fresh.c_str());
+    if (::link(own_path.c_str(), fresh.c_str()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
+        if (errno == EXDEV) {
+            return fmt::format("{} is on another file system than {}, so engines cannot see the plugin; set --runtime-root to a directory on the same one",
+                               engine_root_, own_root_);
+        }
+        return fmt::format("{} cannot be made: {}", path, errno_text(errno));
+    }
+    return {};
+}
+
+void PublishedSockets::withdraw(const PluginName& name) {
+    const auto found = published_.find(name.str());
+    if (found == published_.end()) return;
+    // The engine's name first: while it exists, the inode below our own root proves that it is ours.
+    const std::string engine_path = engine_root_ + "/" + name.str() + ".sock";
+    remove_if_ours(engine_path);
+    remove_empty_parents(engine_root_, engine_path);
+    const std::string own_path = own_root_ + "/" + name.str() + ".sock";
+    ::unlink(own_path.c_str());
+    remove_empty_parents(own_root_, own_path);
+    published_inodes_.erase(found->second);
+    published_.erase(found);
+}
+
+void PublishedSockets::remove_if_ours(const std::string& path) {
+    const auto status = status_of(path);
+    if (status && is_socket(*status) && is_ours(*status)) ::unlink(path.c_str());
+}
+
+void PublishedSockets::remove_empty_parents(const std::string& root, const std::string& path) {
+    for (fs::path parent = fs::path{path}.parent_path(); parent.string().size() > root.size(); parent = parent.parent_path()) {
+        if (::rmdir(parent.c_str()) != 0) return;
+    }
+}
+
+void PublishedSockets::remove_leftovers() {
+    std::error_code ignored;
+    std::vector<std::string> stale;
+    // The engine's directory first, for the same reason as in withdraw().
+    for (const std::string& root : {engine_root_, own_root_}) {
+        for (const auto& entry : fs::recursive_directory_iterator{root, fs::directory_options::skip_permission_denied, ignored}) {
+            const auto status = status_of(entry.path());
+            if (status && is_socket(*status) && leftovers_.contains({status->st_dev, status->st_ino})) stale.push_back(entry.path());
+        }
+    }
+    for (const std::string& path : stale) {
+        log_info("removing {}, published by an earlier brokerd for a plugin that is gone", path);
+        ::unlink(path.c_str());
+        remove_empty_parents(path.starts_with(own_root_ + "/") ? own_root_ : engine_root_, path);
+    }
+    leftovers_.clear();
+}
+
+}  // namespace brokerd

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/os/unique_fd.h"
+#include "common/plugin_name.h"
+#include "common/result.h"
+
+namespace brokerd {
+
+/// The sockets on which plugins are offered, as files: RUNTIME/plugins/NAME.sock, and a hard link of the same socket as
+/// ENGINE_DIRECTORY/NAME.sock where engines look for it.
+///
+/// The link makes ownership provable at any time, also after a crash: a socket in the engine's directory is ours exactly
+/// if it is the same inode as one below RUNTIME/plugins. Nothing else there is ever touched.
+/// Thread: the core loop's.
+class PublishedSockets {
+public:
+    /// Creates both directories where they are missing. `group` may connect too (besides root). Throws
+    /// std::system_error where the directories cannot be made.
+    PublishedSockets(std::string runtime_directory, std::string engine_directory, std::optional<gid_t> group);
+
+    struct Published {
+        UniqueFd listener;               ///< listening, non-blocking
+        std::vector<std::string> paths;  ///< the broker's own first
+        std::string warning;             ///< why engines cannot see it, where that was asked for and failed
+    };
+    /// Binds NAME.sock, replacing what an earlier process of ours left there; `for_engines` links it into the engine's
+    /// directory, unless a socket that is not ours is there.
+    [[nodiscard]] Result<Published> publish(const PluginName& name, bool for_engines);
+    /// Removes both files and the directories made for them. The listener is the caller's to close.
+    void withdraw(const PluginName& name);
+
+    /// Whether this is one of our sockets, or was of an earlier process of ours.
+    [[nodiscard]] bool is_ours(const struct stat& status) const;
+
+    /// After the first scan: removes what an earlier process left and nobody has published again.
+    void remove_leftovers();
+
+private:
+    using Inode = std::pair<dev_t, ino_t>;
+
+    void collect_leftovers();
+    [[nodiscard]] std::string link_for_engines(const PluginName& name, const std::string& own_path);
+    void remove_if_ours(const std::string& path);
+    void remove_empty_parents(const std::string& root, const std::string& path);
+
+    std::string own_root_;
+    std::string engine_root_;
+    std::optional<gid_t> group_;
+    std::map<std::string, Inode> published_;  ///< by plugin name
+    std::set<Inode> published_inodes_;
+    std::set<Inode> leftovers_;
+};
+
+}  // namespace brokerd

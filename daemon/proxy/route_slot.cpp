@@ -1,0 +1,174 @@
+#include "daemon/proxy/route_slot.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "common/os/system_error.h"
+#include "daemon/loop/log.h"
+
+namespace brokerd {
+namespace {
+
+/// Connections taken from one listener before others get their turn.
+constexpr int kAcceptsPerTurn = 32;
+
+}  // namespace
+
+RouteSlot::RouteSlot(ThreadContext& context, const RouteReports& reports, std::shared_ptr<const UniqueFd> listener,
+                     std::shared_ptr<const Route> route)
+    : context_{context}, reports_{reports}, listener_{std::move(listener)}, route_{std::move(route)} {
+    listen();
+}
+
+RouteSlot::~RouteSlot() {
+    stop_listening();
+    drop_idle();
+}
+
+void RouteSlot::listen() {
+    if (listening_ || !listener_) return;
+    // Level-triggered and exclusive: one of several proxy threads wakes up for a new connection.
+    context_.loop.add(listener_->get(), EPOLLIN | EPOLLEXCLUSIVE, *this);
+    listening_ = true;
+}
+
+void RouteSlot::stop_listening() {
+    if (!listening_) return;
+    context_.loop.remove(listener_->get());
+    listening_ = false;
+}
+
+void RouteSlot::on_events(std::uint32_t) {
+    accept_some();
+}
+
+void RouteSlot::accept_some() {
+    for (int i = 0; i < kAcceptsPerTurn && listening_; ++i) {
+        if (clients_.size() >= kMaxClients) return stop_listening();  // note_closed() listens again
+        UniqueFd connected{::accept4(listener_->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+        if (!connected) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+                // The connection stays in the backlog and the listener stays ready: look away for a while.
+                log_warning("plugin {}: no connection can be accepted for now: {}", route_->plugin, errno_text(errno));
+                stop_listening();
+                context_.deadlines.set(*this, EventLoop::kTick);
+            }
+            return;
+        }
+        auto client = std::make_shared<Client>(context_, *this, std::move(connected));
+        clients_.emplace(client.get(), client);
+        client->start();
+    }
+}
+
+void RouteSlot::on_deadline() {
+    if (!emptied_ && clients_.size() < kMaxClients) listen();
+}
+
+void RouteSlot::set_route(std::shared_ptr<const Route> route) {
+    const bool moved = route->target != route_->target;
+    route_ = std::move(route);
+    suspended_ = wanted_ = false;
+    if (moved) drop_idle();
+    if (handshaken_ && route_->state == Route::State::active && handshaken_->target() == route_->target) park(std::move(handshaken_));
+    handshaken_.reset();
+    if (route_->state == Route::State::waiting) return;
+    // A client may leave while others are told: work on a list of its own.
+    std::vector<std::shared_ptr<Client>> waiting;
+    for (const auto& [pointer, client] : clients_) {
+        if (client->is_waiting()) waiting.push_back(client);
+    }
+    for (const auto& client : waiting) client->on_route_changed();
+}
+
+void RouteSlot::withdraw(std::function<void()> emptied) {
+    stop_listening();
+    listener_.reset();
+    drop_idle();
+    emptied_ = std::move(emptied);
+    std::vector<std::shared_ptr<Client>> all;
+    for (const auto& [pointer, client] : clients_) all.push_back(client);
+    for (const auto& client : all) client->on_withdrawn();
+    if (clients_.empty() && emptied_) emptied_();
+}
+
+std::shared_ptr<Upstream> RouteSlot::take_idle() {
+    while (!idle_.empty()) {
+        std::shared_ptr<Upstream> upstream = std::move(idle_.back());
+        idle_.pop_back();
+        if (!upstream->is_stale()) return upstream;
+        upstream->close();
+        context_.loop.retire(std::move(upstream));
+    }
+    return nullptr;
+}
+
+void RouteSlot::park(std::shared_ptr<Upstream> upstream) {
+    if (idle_.size() >= kMaxIdle || upstream->target() != route_->target || emptied_) {
+        upstream->close();
+        context_.loop.retire(std::move(upstream));
+        return;
+    }
+    upstream->park([this](Upstream& ended) {
+        const auto target = ended.target();
+        std::erase_if(idle_, [&](const std::shared_ptr<Upstream>& idle) {
+            if (idle.get() != &ended) return false;
+            idle->close();
+            context_.loop.retire(idle);
+            return true;
+        });
+        reports_.suspect(route_->id, target);
+    });
+    idle_.push_back(std::move(upstream));
+}
+
+void RouteSlot::park_handshaken(std::shared_ptr<Upstream> upstream) {
+    if (upstream->target() == route_->target) return park(std::move(upstream));
+    handshaken_ = std::move(upstream);
+    handshaken_->park([](Upstream& ended) { ended.close(); });
+}
+
+void RouteSlot::drop_idle() {
+    for (const auto& upstream : idle_) {
+        upstream->close();
+        context_.loop.retire(upstream);
+    }
+    idle_.clear();
+}
+
+void RouteSlot::note_wanted() {
+    if (wanted_ || route_->state != Route::State::waiting) return;
+    wanted_ = true;
+    reports_.wanted(route_->id);
+}
+
+void RouteSlot::note_down(const std::shared_ptr<const Target>& target, const std::string& reason, bool refused) {
+    // The report always brings a new Route back, also where the core knows better meanwhile.
+    if (suspended_ || route_->state != Route::State::active || target != route_->target) return;
+    suspended_ = true;
+    drop_idle();
+    reports_.down(route_->id, target, reason, refused);
+}
+
+void RouteSlot::note_call_failed(const std::shared_ptr<const Target>& target) {
+    reports_.suspect(route_->id, target);
+}
+
+void RouteSlot::note_lacking(const std::string& capability) {
+    reports_.lacking(route_->id, capability);
+}
+
+void RouteSlot::note_closed(Client& client) {
+    const auto found = clients_.find(&client);
+    if (found == clients_.end()) return;
+    context_.loop.retire(std::move(found->second));
+    clients_.erase(found);
+    if (emptied_) {
+        if (clients_.empty()) context_.loop.post(emptied_);
+    } else if (!is_linked()) {
+        listen();
+    }
+}
+
+}  // namespace brokerd

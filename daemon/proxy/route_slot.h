@@ -1,0 +1,84 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/os/unique_fd.h"
+#include "daemon/proxy/client.h"
+#include "daemon/proxy/route.h"
+#include "daemon/proxy/upstream.h"
+
+namespace brokerd {
+
+/// What a proxy thread has to tell the core of a plugin. Called on the proxy's thread; must hand over by message.
+struct RouteReports {
+    /// A request has arrived for a plugin that is not active yet.
+    std::function<void(std::uint64_t id)> wanted;
+    /// No connection to `target` could be made, for this reason; the thread holds requests back until the next Route.
+    std::function<void(std::uint64_t id, std::shared_ptr<const Target> target, std::string reason, bool refused)> down;
+    /// The plugin has closed an idle connection or failed in a call: it may have been restarted.
+    std::function<void(std::uint64_t id, std::shared_ptr<const Target> target)> suspect;
+    /// An engine asked for a capability that the plugin does not have.
+    std::function<void(std::uint64_t id, std::string capability)> lacking;
+};
+
+/// One plugin on one proxy thread: its listening socket, its clients, and its idle upstream connections.
+/// Thread: that proxy thread's.
+class RouteSlot final : public EventHandler, public Deadline {
+public:
+    /// DESIGN.md section 7: connections per published socket; more wait in the backlog.
+    static constexpr std::size_t kMaxClients = 4096;
+    /// Ours: idle upstream connections kept per plugin and thread.
+    static constexpr std::size_t kMaxIdle = 64;
+
+    RouteSlot(ThreadContext& context, const RouteReports& reports, std::shared_ptr<const UniqueFd> listener,
+              std::shared_ptr<const Route> route);
+    ~RouteSlot() override;
+
+    void set_route(std::shared_ptr<const Route> route);
+    /// Stops listening; `emptied` is called once the last client has gone, perhaps at once.
+    void withdraw(std::function<void()> emptied);
+
+    [[nodiscard]] const Route& route() const noexcept { return *route_; }
+    /// Whether a request may be forwarded now.
+    [[nodiscard]] bool is_open() const noexcept { return route_->state == Route::State::active && !suspended_; }
+
+    /// An idle connection, or null.
+    [[nodiscard]] std::shared_ptr<Upstream> take_idle();
+    void park(std::shared_ptr<Upstream> upstream);
+    /// Keeps the connection that a handshake went over, for the route that follows from it.
+    void park_handshaken(std::shared_ptr<Upstream> upstream);
+
+    // Told by clients:
+    void note_wanted();
+    void note_down(const std::shared_ptr<const Target>& target, const std::string& reason, bool refused);
+    void note_call_failed(const std::shared_ptr<const Target>& target);
+    void note_lacking(const std::string& capability);
+    void note_closed(Client& client);
+
+    void on_events(std::uint32_t events) override;
+    void on_deadline() override;
+
+private:
+    void listen();
+    void stop_listening();
+    void accept_some();
+    void drop_idle();
+
+    ThreadContext& context_;
+    const RouteReports& reports_;
+    std::shared_ptr<const UniqueFd> listener_;
+    std::shared_ptr<const Route> route_;
+    bool listening_ = false;
+    bool suspended_ = false;  ///< told the core that the plugin is down; its next Route decides
+    bool wanted_ = false;
+    std::unordered_map<Client*, std::shared_ptr<Client>> clients_;
+    std::vector<std::shared_ptr<Upstream>> idle_;
+    std::shared_ptr<Upstream> handshaken_;
+    std::function<void()> emptied_;
+};
+
+}  // namespace brokerd

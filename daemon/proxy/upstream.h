@@ -1,0 +1,107 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemon/proxy/channel.h"
+#include "daemon/proxy/deadline.h"
+#include "daemon/proxy/http_parser.h"
+#include "daemon/proxy/route.h"
+
+namespace brokerd {
+
+/// What a proxy thread's connections share. Outlives them.
+struct ThreadContext {
+    EventLoop loop;
+    BlockPool blocks;
+    DeadlineList deadlines{loop};
+};
+
+/// Who uses an upstream connection for one exchange (one request and its answer). Each callback may close the upstream.
+class UpstreamUser : public BodySink {
+public:
+    /// Connected: the request may now be written to Upstream::channel().out.
+    virtual void on_upstream_ready() = 0;
+    /// No address could be connected to; nothing has been sent. `refused`: TLS refused, trying again will not help.
+    virtual void on_connect_failed(const std::string& reason, bool refused) = 0;
+    /// An interim (1xx) or the final response head; views are valid during the call.
+    virtual void on_response_head(const HttpHead& head) = 0;
+    /// The response is complete. `reusable`: by its framing the connection can carry another request.
+    virtual void on_response_end(bool reusable) = 0;
+    /// The connection failed, or its answer is malformed, before the response was complete.
+    virtual void on_upstream_failed(const std::string& reason) = 0;
+    /// There is room again for what is written to the upstream.
+    virtual void on_upstream_room() = 0;
+    /// All that the upstream had to tell for now has been told: time to write on what was taken.
+    virtual void on_upstream_turn_end() = 0;
+
+protected:
+    ~UpstreamUser() = default;
+};
+
+/// A connection to a plugin: connects (trying each address), puts TLS over it, and carries one exchange after another.
+/// Thread: one proxy thread's. Owned by its user, or by a pool while idle.
+class Upstream final : public EventHandler, public Deadline, public std::enable_shared_from_this<Upstream> {
+public:
+    /// Ours: connecting to one address and its TLS handshake. Longer than a lost SYN's second retransmission (3 s).
+    static constexpr std::chrono::seconds kConnectLimit{5};
+
+    Upstream(ThreadContext& context, std::shared_ptr<const Target> target);
+    ~Upstream() override;
+
+    /// Starts to connect; `user` is told how that ends, not before this returns.
+    void connect(UpstreamUser& user);
+    /// Attaches to an idle connection for the next exchange; write the request to channel().out afterwards.
+    void begin(UpstreamUser& user);
+    /// The request is one whose answer has no body (HEAD).
+    void expect_no_body() { parser_->expect_no_body(); }
+    /// Detaches the user and keeps the connection open, to be pooled; `on_idle_end` is called once if the plugin closes it.
+    void park(std::function<void(Upstream&)> on_idle_end);
+    /// Ends the connection at once. Idempotent.
+    void close();
+
+    /// Writes what is queued; a failure is told to the user later, through the loop, if it is not told by an answer.
+    void flush() { channel_->flush(); }
+    /// Goes on parsing the answer after the sink had no room.
+    void pump();
+
+    [[nodiscard]] Channel& channel() noexcept { return *channel_; }
+    [[nodiscard]] const std::shared_ptr<const Target>& target() const noexcept { return target_; }
+    /// Whether any byte of the present exchange's request has left.
+    [[nodiscard]] bool has_sent() const noexcept { return channel_ && channel_->written > written_before_; }
+    /// For an idle connection: the plugin has closed it meanwhile.
+    [[nodiscard]] bool is_stale() const noexcept { return !channel_ || channel_->ended || channel_->broken || channel_->stream.is_stale(); }
+
+    void on_events(std::uint32_t events) override;
+    void on_deadline() override;
+
+private:
+    enum class State : std::uint8_t { connecting, tls_handshake, exchanging, idle, closed };
+
+    void try_next_address();
+    void on_connecting();
+    void on_handshaking();
+    void connected();
+    void address_failed(const std::string& reason, bool refused);
+    void parse_head();
+    void parse_body();
+    void fail(const std::string& reason);
+
+    ThreadContext& context_;
+    std::shared_ptr<const Target> target_;
+    UpstreamUser* user_ = nullptr;
+    std::function<void(Upstream&)> on_idle_end_;
+    std::optional<Channel> channel_;
+    std::optional<ResponseParser> parser_;
+    State state_ = State::connecting;
+    std::size_t next_address_ = 0;
+    std::string last_reason_;
+    bool last_refused_ = false;
+    bool head_done_ = false;
+    unsigned interim_responses_ = 0;
+    std::uint64_t written_before_ = 0;
+};
+
+}  // namespace brokerd

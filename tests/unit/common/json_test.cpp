@@ -1,0 +1,37 @@
+#include "common/json.h"
+
+#include <catch2/catch.hpp>
+
+using namespace brokerd;
+
+TEST_CASE("a syntax error is located by line and column", "[common]") {
+    const auto document = parse_json("{\n  \"a\": 1,\n  nonsense\n}");
+    REQUIRE_FALSE(document);
+    CHECK(document.error().line == 3);
+    CHECK(document.error().column == 3);
+}
+
+TEST_CASE("a trailing comma is refused unless it is asked for", "[common]") {
+    CHECK_FALSE(parse_json(R"({"a": 1,})"));
+    CHECK(parse_json(R"({"a": 1,})", TrailingCommas::accepted));
+}
+
+TEST_CASE("nesting as deep as the input is long does not exhaust the stack", "[common]") {
+    CHECK_FALSE(parse_json(std::string(1 << 20, '[')));
+    const std::string closed = std::string(100'000, '[') + std::string(100'000, ']');
+    CHECK(parse_json(closed));
+}
+
+TEST_CASE("text that is not UTF-8 is written escaped", "[common]") {
+    rapidjson::StringBuffer buffer;
+    JsonWriter writer{buffer};
+    write_string(writer, "a\xff" "b");
+    CHECK(std::string{buffer.GetString()} == R"("a\\xffb")");
+}
+
+TEST_CASE("a member that is not a string reads as empty", "[common]") {
+    const auto document = parse_json(R"({"a": "x", "b": 1})");
+    CHECK(string_member(*document, "a") == "x");
+    CHECK(string_member(*document, "b").empty());
+    CHECK(string_member(*document, "c").empty());
+}
