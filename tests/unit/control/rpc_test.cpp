@@ -1,0 +1,169 @@
+#include <sys/un.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+
+#include "daemon/control/control_socket.h"
+#include "daemon/control/plugin_call.h"
+#include "daemon/control/worker_pool.h"
+#include "tests/unit/control/control_fixture.h"
+
+using namespace brokerd;
+using namespace brokerd::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A plugin's end of the published socket: hears one request, says what it was told to say.
+class Peer {
+public:
+    explicit Peer(const std::string& path) : listener_{std::move(*bind_control_socket(path, std::nullopt))} {}
+    ~Peer() {
+        if (thread_.joinable()) thread_.join();
+    }
+    Peer(const Peer&) = delete;
+    Peer& operator=(const Peer&) = delete;
+
+    void answer_once(std::string bytes) {
+        if (thread_.joinable()) thread_.join();
+        thread_ = std::thread{[this, bytes = std::move(bytes)] { serve(bytes); }};
+    }
+    [[nodiscard]] std::string heard() {
+        thread_.join();
+        return heard_;
+    }
+
+private:
+    void serve(const std::string& bytes) {
+        UniqueFd connection;
+        REQUIRE(eventually([&] {
+            connection.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            return static_cast<bool>(connection);
+        }));
+        heard_.clear();
+        std::array<char, 4096> buffer;
+        while (heard_.find("\r\n\r\n") == heard_.npos || !heard_.ends_with("}")) {
+            const ssize_t count = ::recv(connection.get(), buffer.data(), buffer.size(), 0);
+            if (count <= 0) break;
+            heard_.append(buffer.data(), static_cast<std::size_t>(count));
+        }
+        std::string_view left = bytes;
+        while (!left.empty()) {
+            const ssize_t count = ::send(connection.get(), left.data(), left.size(), MSG_NOSIGNAL);
+            if (count <= 0) break;
+            left.remove_prefix(static_cast<std::size_t>(count));
+        }
+    }
+
+    UniqueFd listener_;
+    std::thread thread_;
+    std::string heard_;
+};
+
+PluginView published(const std::string& name, const std::string& path) {
+    PluginView view = plugin(name, "active", {"VolumeDriver"});
+    view.published = {path};
+    return view;
+}
+
+}  // namespace
+
+TEST_CASE("a call goes to the published socket and its answer comes back", "[control]") {
+    ControlFixture broker;
+    const std::string path = broker.directory.path("p.sock");
+    Peer peer{path};
+    broker.add(published("vieux/sshfs", path));
+    Client client = broker.connect();
+    peer.answer_once(
+        "HTTP/1.1 418 Odd\r\nContent-Type: text/odd\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    const Reply reply = client.post("/broker/v1/plugins/vieux/sshfs/rpc/VolumeDriver.Create", R"({"Name":"v"})");
+    CHECK(reply.status == 418);
+    CHECK(reply.body == "abc");
+    CHECK(reply.head.find("\r\nContent-Type: text/odd\r\n") != reply.head.npos);
+    const std::string heard = peer.heard();
+    CHECK(heard.starts_with("POST /VolumeDriver.Create HTTP/1.1\r\n"));
+    CHECK(heard.find("\r\nContent-Length: 12\r\n") != heard.npos);
+    CHECK(heard.ends_with("\r\n\r\n{\"Name\":\"v\"}"));
+}
+
+TEST_CASE("answers of every framing are understood, broken ones become 502", "[control]") {
+    ControlFixture broker;
+    const std::string path = broker.directory.path("p.sock");
+    Peer peer{path};
+    broker.add(published("p", path));
+    Client client = broker.connect();
+    const auto call = [&](std::string answer) {
+        peer.answer_once(std::move(answer));
+        return client.post("/broker/v1/plugins/p/rpc/Plugin.Activate", "{}");
+    };
+    CHECK(call("HTTP/1.0 200 OK\r\n\r\nuntil the end").body == "until the end");
+    CHECK(call("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").body == "ok");
+    CHECK(call("HTTP/1.1 204 No Content\r\n\r\n").status == 204);
+    for (const char* broken :
+         {"", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", "nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\n"}) {
+        INFO(broken);
+        const Reply reply = call(broken);
+        CHECK(reply.status == 502);
+        CHECK(reply.message().starts_with("calling Plugin.Activate of plugin p failed: "));
+    }
+    CHECK(call("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n").status == 502);
+}
+
+TEST_CASE("calls that cannot be made are refused with the reason", "[control]") {
+    ControlFixture broker;
+    broker.add(plugin("hidden", "invalid"));
+    broker.add(published("dead", broker.directory.path("nobody.sock")));
+    Client client = broker.connect();
+    CHECK(client.post("/broker/v1/plugins/absent/rpc/VolumeDriver.List").status == 404);
+    CHECK(client.post("/broker/v1/plugins/hidden/rpc/VolumeDriver.List").status == 503);
+    const Reply dead = client.post("/broker/v1/plugins/dead/rpc/VolumeDriver.List");
+    CHECK(dead.status == 502);
+    CHECK(dead.message().find("No such file or directory") != std::string::npos);
+    for (const char* method : {"VolumeDriver", ".List", "VolumeDriver.", "A.B%20C", "A.B%3f", "A.B%2fC"}) {
+        INFO(method);
+        CHECK(client.post(std::string{"/broker/v1/plugins/dead/rpc/"} + method).status == 400);
+    }
+}
+
+TEST_CASE("a call ends at its deadline, and at once when it is cancelled", "[control]") {
+    const SocketDirectory directory;
+    const Peer silent{directory.path("s.sock")};
+    const PluginCall call{directory.path("s.sock"), "VolumeDriver.List", "{}", ""};
+    const auto late = perform(call, 50ms, -1);
+    REQUIRE_FALSE(late);
+    CHECK(late.error().message.starts_with("no answer within"));
+
+    std::promise<std::string> outcome;
+    {
+        WorkerPool pool{2, 10s};
+        std::promise<void> running;
+        pool.submit([&](int cancelled) {
+            running.set_value();
+            outcome.set_value(perform(call, 3'600s, cancelled).error().message);
+        });
+        running.get_future().wait();
+    }
+    CHECK(outcome.get_future().get() == "brokerd is shutting down");
+}
+
+TEST_CASE("worker threads come on demand, are bounded, and go", "[control]") {
+    const std::size_t before = thread_count();
+    WorkerPool pool{4, 20ms};
+    std::atomic<int> running = 0, done = 0;
+    std::promise<void> release;
+    const auto released = release.get_future().share();
+    for (int i = 0; i < 20; ++i) {
+        pool.submit([&, released](int) {
+            ++running;
+            released.wait();
+            ++done;
+        });
+    }
+    CHECK(eventually([&] { return running == 4; }));
+    CHECK(thread_count() == before + 4);
+    release.set_value();
+    CHECK(eventually([&] { return done == 20; }));
+    CHECK(eventually([&] { return thread_count() == before; }));
+    pool.submit([&](int) { ++done; });
+    CHECK(eventually([&] { return done == 21; }));
+}
