@@ -25,7 +25,7 @@ _pluginctl_names() {
     done < <(pluginctl ls -q 2>/dev/null)
 }
 _pluginctl() {
-    local line=${COMP_LINE:0:COMP_POINT} command= words= names= word i
+    local line=${COMP_LINE:0:COMP_POINT} command='' words='' names='' word i
     local current=${line##* }
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
