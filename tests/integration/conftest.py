@@ -44,12 +44,12 @@ def directory():
 
 @pytest.fixture
 def engine_directories():
-    """Docker's own plugin directories, emptied."""
-    paths = [pathlib.Path(isolation.ENGINE_SOCKETS), pathlib.Path(isolation.ENGINE_SPECS)]
+    """Docker's own plugin directories, emptied, and brokerd's runtime root beside them."""
+    paths = [pathlib.Path(path) for path in (isolation.ENGINE_SOCKETS, isolation.ENGINE_SPECS, isolation.RUNTIME)]
     for path in paths:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
-    yield paths
+    yield
     for path in paths:
         shutil.rmtree(path, ignore_errors=True)
 
@@ -96,6 +96,13 @@ def broker(directory, closing, _brokers):
         _brokers.append(made)
         return made
     return make
+
+
+@pytest.fixture
+def engine_broker(broker, engine_directories):
+    """Makes a Brokerd that publishes where Docker looks. Its definitions are where Docker does not look, so that an
+    engine has no other way to the plugins."""
+    return lambda **options: broker(engine_sockets=isolation.ENGINE_SOCKETS, runtime=isolation.RUNTIME, **options)
 
 
 @pytest.fixture

@@ -3,14 +3,7 @@
 brokerd reads its definitions from a directory that Docker does not know, so the engine has no other way to them.
 """
 
-import pytest
 from harness import engines, isolation
-
-
-@pytest.fixture
-def engine_broker(broker, engine_directories):
-    """A broker that publishes where Docker looks."""
-    return lambda **options: broker(engine_sockets=isolation.ENGINE_SOCKETS, **options)
 
 
 def use_a_volume(engine, driver, options=(), name="vol"):

@@ -4,7 +4,7 @@ import concurrent.futures
 import time
 
 import pytest
-from harness import isolation, plugins, unix_http
+from harness import plugins, unix_http
 from harness.plugins import free_port
 
 
@@ -93,9 +93,9 @@ def test_a_call_during_a_short_restart_of_the_plugin_waits(broker, mobyfs):
     assert len(plugin.calls("VolumeDriver.Create")) == 1
 
 
-def test_nobody_behind_a_socket_does_not_block_the_engine(broker, dockerd, engine_directories, directory):
+def test_nobody_behind_a_socket_does_not_block_the_engine(engine_broker, dockerd):
     """moby #22653: a socket that nobody listens on blocks every `docker volume ls` for 15 s."""
-    broker = broker(engine_sockets=isolation.ENGINE_SOCKETS, timeout=1)
+    broker = engine_broker(timeout=1)
     broker.define("absent", f"tcp://127.0.0.1:{free_port()}")
     broker.start()
     engine = dockerd()
@@ -106,9 +106,9 @@ def test_nobody_behind_a_socket_does_not_block_the_engine(broker, dockerd, engin
 
 
 @pytest.mark.slow
-def test_the_full_window(broker, directory, closing, dockerd, engine_directories):
+def test_the_full_window(engine_broker, directory, closing, dockerd):
     """With the real 30 s: two plugins, one comes up 20 s after it was asked for, the other never does."""
-    broker = broker(engine_sockets=isolation.ENGINE_SOCKETS, timeout=30)
+    broker = engine_broker(timeout=30)
     absent_url, late_url = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
     broker.define("absent", absent_url)
     broker.define("late", late_url)

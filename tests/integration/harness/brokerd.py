@@ -36,11 +36,11 @@ os.execv(sys.argv[3], sys.argv[3:])
 class Brokerd:
     """A broker whose directories outlive its processes: start(), stop(), kill() and start() again."""
 
-    def __init__(self, directory, *, engine_sockets=None, specs=None, timeout=4.0, activation="eager", threads=1, extra=(),
+    def __init__(self, directory, *, engine_sockets=None, runtime=None, specs=None, timeout=4.0, activation="eager", threads=1, extra=(),
                  prefix=(), unsafe=False, environment=None):
         self.directory = pathlib.Path(directory)
         self.control = self.directory / "control.sock"
-        self.runtime = self.directory / "run"
+        self.runtime = pathlib.Path(runtime or self.directory / "run")
         self.state = self.directory / "state"
         self.engine_sockets = pathlib.Path(engine_sockets or self.directory / "engine")
         self.specs = [pathlib.Path(path) for path in specs or (self.directory / "specs", self.directory / "specs2")]
@@ -236,8 +236,8 @@ class EventStream:
         self._queue = queue.Queue()
         self._connection = unix_http.Connection(control, timeout=None)
         self._connection.request("GET", "/broker/v1/events" + (f"?{query}" if query else ""))
+        self._socket = self._connection.sock  # the response takes it over
         self._response = self._connection.getresponse()
-        self._socket = self._connection.sock
         assert self._response.status == 200, self._response.status
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()

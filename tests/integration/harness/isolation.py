@@ -22,6 +22,7 @@ IFF_UP_RUNNING = 0x1 | 0x40
 
 ENGINE_SOCKETS = "/run/docker/plugins"  # where dockerd looks, whatever its flags are
 ENGINE_SPECS = "/etc/docker/plugins"
+RUNTIME = "/run/brokerd"  # a runtime root on the same file system as ENGINE_SOCKETS, as on a real host
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _entered = False

@@ -93,7 +93,7 @@ class Rclone:
     @property
     def options(self):
         """The driver options that put a volume's files into `remote`."""
-        return ["type=local", f"path={self.remote}"]
+        return [f"remote={self.remote}"]
 
     def stop(self):
         if self.process.running:
