@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <exception>
+#include <filesystem>
 #include <optional>
-#include <system_error>
+#include <stdexcept>
+#include <variant>
 
 #include "daemon/config/config.h"
 #include "daemon/control/control_server.h"
@@ -49,7 +51,10 @@ PluginTableSettings table_settings(const Config& config) {
 
 UniqueFd take_control_socket(const Config& config, std::optional<gid_t> group) {
     if (UniqueFd activated = take_activated_socket(config.control_socket)) return activated;
-    return bind_control_socket(config.control_socket, group);
+    std::filesystem::create_directories(std::filesystem::path{config.control_socket}.parent_path());
+    auto bound = bind_control_socket(config.control_socket, group);
+    if (!bound) throw std::runtime_error{bound.error().message};
+    return *std::move(bound);
 }
 
 /// SIGHUP: tells systemd that what follows is a reload (sd_notify(3)), and does it.

@@ -25,7 +25,7 @@ HandshakeReply to_reply(HandshakeOutcome outcome) {
 /// the caller's interest; `done` is empty once that has ended.
 class EndpointTransport::PendingHandshake {
 public:
-    explicit PendingHandshake(std::function<void(HandshakeReply)> done) : done{std::move(done)} {}
+    explicit PendingHandshake(std::function<void(HandshakeReply)> when_done) : done{std::move(when_done)} {}
 
     /// What Activation holds: lets go of the callbacks when destroyed.
     class Handle final : public Call {

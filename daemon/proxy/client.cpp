@@ -83,15 +83,15 @@ bool Client::step() {
 }
 
 bool Client::read_request() {
-    const auto status = channel_.in.empty() ? RequestParser::Status::need_more : parser_->parse_head(channel_.in.bytes());
-    if (status == RequestParser::Status::malformed) {
+    const auto status = channel_.in.empty() ? HttpRequestParser::Status::need_more : parser_->parse_head(channel_.in.bytes());
+    if (status == HttpRequestParser::Status::malformed) {
         close_after_ = true;
         head_consumed_ = true;
         path_.clear();
         answer_error(parser_->problem_status(), "not a valid HTTP/1.1 request: " + parser_->problem());
         return true;
     }
-    if (status == RequestParser::Status::done) {
+    if (status == HttpRequestParser::Status::done) {
         DeadlineList::clear(*this);
         note_request();
         dispatch();
@@ -225,16 +225,16 @@ void Client::pump_request() {
         channel_.in.consume(used);
         if (used > 0) limit_answer();
         switch (status) {
-            case RequestParser::Status::done:
+            case HttpRequestParser::Status::done:
                 done_ = true;
                 if (chunked_) write_last_chunk(upstream_->channel().out);
                 return upstream_->flush();
-            case RequestParser::Status::malformed: return request_broken(400, "its body is malformed: " + parser_->problem());
-            case RequestParser::Status::blocked:
+            case HttpRequestParser::Status::malformed: return request_broken(400, "its body is malformed: " + parser_->problem());
+            case HttpRequestParser::Status::blocked:
                 upstream_->flush();
                 if (upstream_->channel().out.room() > BlockPool::kBlockBytes / 2) break;
                 return;  // on_upstream_room() goes on
-            case RequestParser::Status::need_more:
+            case HttpRequestParser::Status::need_more:
                 if (channel_.in.room() == 0) return request_broken(400, "its body is malformed: a chunk header without end");
                 if (channel_.ended || channel_.broken) return request_broken(400, "its body ended early");
                 if (!channel_.fill(true)) return upstream_->flush();
@@ -347,7 +347,7 @@ void Client::discard_body() {
     }
     DiscardSink sink;
     std::size_t used = 0;
-    done_ = parser_->parse_body(channel_.in.bytes(), sink, used) == RequestParser::Status::done;
+    done_ = parser_->parse_body(channel_.in.bytes(), sink, used) == HttpRequestParser::Status::done;
     channel_.in.consume(used);
     // Not all here yet: rather than wait for it, end the connection after the answer.
     if (!done_) close_after_ = true;

@@ -95,7 +95,7 @@ private:
     ThreadContext& context_;
     RouteSlot& slot_;
     Channel channel_;
-    std::optional<RequestParser> parser_;
+    std::optional<HttpRequestParser> parser_;
     State state_ = State::reading;
     std::shared_ptr<Upstream> upstream_;
     std::string carried_;          ///< what a broken reused connection did not take, for the next one

@@ -134,8 +134,8 @@ private:
     unsigned problem_status_ = 400;
 };
 
-using RequestParser = HttpParser<true>;
-using ResponseParser = HttpParser<false>;
+using HttpRequestParser = HttpParser<true>;
+using HttpResponseParser = HttpParser<false>;
 
 extern template class HttpParser<true>;
 extern template class HttpParser<false>;

@@ -180,8 +180,8 @@ void Upstream::pump() {
 
 void Upstream::parse_head() {
     switch (parser_->parse_head(channel_->in.bytes())) {
-        case ResponseParser::Status::malformed: return fail("its answer is not valid HTTP/1.1: " + parser_->problem());
-        case ResponseParser::Status::done: break;
+        case HttpResponseParser::Status::malformed: return fail("its answer is not valid HTTP/1.1: " + parser_->problem());
+        case HttpResponseParser::Status::done: break;
         default:
             if (channel_->broken) {
                 fail(channel_->stream.error());
@@ -212,15 +212,15 @@ void Upstream::parse_body() {
     const auto status = parser_->parse_body(channel_->in.bytes(), *user_, used);
     channel_->in.consume(used);
     switch (status) {
-        case ResponseParser::Status::blocked: return;
-        case ResponseParser::Status::malformed: return fail("the body of its answer is malformed: " + parser_->problem());
-        case ResponseParser::Status::need_more:
+        case HttpResponseParser::Status::blocked: return;
+        case HttpResponseParser::Status::malformed: return fail("the body of its answer is malformed: " + parser_->problem());
+        case HttpResponseParser::Status::need_more:
             if (channel_->in.room() == 0) return fail("the body of its answer is malformed: a chunk header without end");
             if (channel_->broken) return fail(channel_->stream.error());
             if (!channel_->ended) return;
             if (!parser_->finish_at_end()) return fail("it closed the connection within the body of its answer");
             return user_->on_response_end(false);
-        case ResponseParser::Status::done: break;
+        case HttpResponseParser::Status::done: break;
     }
     const HttpHead& head = parser_->head();
     const bool reusable = head.keep_alive && head.framing != BodyFraming::until_close && channel_->in.empty() && channel_->out.empty() &&

@@ -94,7 +94,7 @@ private:
     UpstreamUser* user_ = nullptr;
     std::function<void(Upstream&)> on_idle_end_;
     std::optional<Channel> channel_;
-    std::optional<ResponseParser> parser_;
+    std::optional<HttpResponseParser> parser_;
     State state_ = State::connecting;
     std::size_t next_address_ = 0;
     std::string last_reason_;
