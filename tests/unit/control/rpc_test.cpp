@@ -36,10 +36,12 @@ public:
 private:
     void serve(const std::string& bytes) {
         UniqueFd connection;
-        REQUIRE(eventually([&] {
+        // Catch2's macros belong to the test's own thread.
+        const bool connected = eventually([&] {
             connection.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
             return static_cast<bool>(connection);
-        }));
+        });
+        if (!connected) return;
         heard_.clear();
         std::array<char, 4096> buffer;
         while (heard_.find("\r\n\r\n") == heard_.npos || !heard_.ends_with("}")) {
