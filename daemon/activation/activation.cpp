@@ -85,6 +85,7 @@ void Activation::on_reply(HandshakeReply reply) {
     switch (reply.kind) {
         case HandshakeReply::Kind::unreachable: return became_unreachable(reply.reason);
         case HandshakeReply::Kind::refused: return became_failed(Failure::refused, reply.reason, settings_.rejected_pause);
+        case HandshakeReply::Kind::malformed: return became_failed(Failure::rejected, reply.reason, settings_.rejected_pause);
         case HandshakeReply::Kind::answered: break;
     }
     if (reply.status != 200) {

@@ -19,6 +19,7 @@ struct HandshakeReply {
         answered,     ///< the plugin answered, with `status` and `body`
         unreachable,  ///< it may come up later: `reason`
         refused,      ///< trying again within seconds will not help (TLS, certificates): `reason`
+        malformed,    ///< it answered something that is not HTTP: `reason`
     };
     Kind kind = Kind::unreachable;
     unsigned status = 0;

@@ -13,6 +13,7 @@ HandshakeReply to_reply(HandshakeOutcome outcome) {
             case HandshakeOutcome::Kind::answered: return HandshakeReply::Kind::answered;
             case HandshakeOutcome::Kind::unreachable: return HandshakeReply::Kind::unreachable;
             case HandshakeOutcome::Kind::refused: return HandshakeReply::Kind::refused;
+            case HandshakeOutcome::Kind::malformed: return HandshakeReply::Kind::malformed;
         }
         std::abort();
     }();

@@ -304,7 +304,7 @@ void Client::on_upstream_turn_end() {
     progress();
 }
 
-void Client::on_upstream_failed(const std::string& reason) {
+void Client::on_upstream_failed(const std::string& reason, bool) {
     if (answer_started_) {
         channel_.flush();
         return close();  // before its framing says that it is complete: the client can tell

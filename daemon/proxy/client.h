@@ -48,7 +48,7 @@ public:
     void on_response_head(const HttpHead& head) override;
     std::size_t take_body(std::string_view piece) override;
     void on_response_end(bool reusable) override;
-    void on_upstream_failed(const std::string& reason) override;
+    void on_upstream_failed(const std::string& reason, bool malformed) override;
     void on_upstream_room() override;
     void on_upstream_turn_end() override;
 

@@ -49,11 +49,11 @@ void Handshake::on_connect_failed(const std::string& reason, bool refused) {
     finish({refused ? HandshakeOutcome::Kind::refused : HandshakeOutcome::Kind::unreachable, 0, {}, reason}, false);
 }
 
-void Handshake::on_upstream_failed(const std::string& reason) {
+void Handshake::on_upstream_failed(const std::string& reason, bool malformed) {
+    if (malformed) return finish({HandshakeOutcome::Kind::malformed, 0, {}, reason}, false);
     // With TLS 1.3 a client certificate is refused only after the handshake, in place of an answer.
-    const bool refused = upstream_->channel().stream.tls_refused();
-    finish({refused ? HandshakeOutcome::Kind::refused : HandshakeOutcome::Kind::unreachable, 0, {},
-            refused ? reason : fmt::format("{} did not answer the handshake: {}", upstream_->target()->url, reason)},
+    if (upstream_->channel().stream.tls_refused()) return finish({HandshakeOutcome::Kind::refused, 0, {}, reason}, false);
+    finish({HandshakeOutcome::Kind::unreachable, 0, {}, fmt::format("{} did not answer the handshake: {}", upstream_->target()->url, reason)},
            false);
 }
 

@@ -15,6 +15,7 @@ struct HandshakeOutcome {
         answered,     ///< with `status` and `body`
         unreachable,  ///< no connection, or it broke, or no answer in time: `reason`
         refused,      ///< TLS was refused by one side: `reason`
+        malformed,    ///< what it answered is not HTTP/1.1: `reason`
     };
     Kind kind = Kind::unreachable;
     unsigned status = 0;
@@ -41,7 +42,7 @@ public:
     void on_response_head(const HttpHead& head) override;
     std::size_t take_body(std::string_view piece) override;
     void on_response_end(bool reusable) override;
-    void on_upstream_failed(const std::string& reason) override;
+    void on_upstream_failed(const std::string& reason, bool malformed) override;
     void on_upstream_room() override {}
     void on_upstream_turn_end() override {}
 

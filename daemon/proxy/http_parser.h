@@ -3,6 +3,7 @@
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,7 +70,8 @@ public:
 
     HttpParser() {
         this->header_limit(static_cast<std::uint32_t>(kMaxHeadBytes));
-        this->body_limit(boost::none);
+        // Not boost::none, which Beast 1.74 takes for a limit below every Content-Length.
+        this->body_limit(std::numeric_limits<std::uint64_t>::max());
     }
 
     /// Parses the head at the start of `bytes`, which must begin with the message's first byte in every call and must

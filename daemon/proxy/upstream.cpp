@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "common/os/system_error.h"
 
@@ -130,9 +131,16 @@ void Upstream::close() {
 }
 
 void Upstream::fail(const std::string& reason) {
-    UpstreamUser* const user = user_;
-    user_ = nullptr;
-    if (user != nullptr) user->on_upstream_failed(reason);
+    tell_failure(reason, false);
+}
+
+void Upstream::refuse(const std::string& problem) {
+    tell_failure("its answer is not valid HTTP/1.1: " + problem, true);
+}
+
+void Upstream::tell_failure(const std::string& reason, bool malformed) {
+    UpstreamUser* const user = std::exchange(user_, nullptr);
+    if (user != nullptr) user->on_upstream_failed(reason, malformed);
 }
 
 void Upstream::on_deadline() {
@@ -180,7 +188,7 @@ void Upstream::pump() {
 
 void Upstream::parse_head() {
     switch (parser_->parse_head(channel_->in.bytes())) {
-        case HttpResponseParser::Status::malformed: return fail("its answer is not valid HTTP/1.1: " + parser_->problem());
+        case HttpResponseParser::Status::malformed: return refuse(parser_->problem());
         case HttpResponseParser::Status::done: break;
         default:
             if (channel_->broken) {
@@ -192,7 +200,7 @@ void Upstream::parse_head() {
     }
     const HttpHead& head = parser_->head();
     if (head.status < 200) {
-        if (++interim_responses_ > kMaxInterimResponses) return fail("it sends interim responses without end");
+        if (++interim_responses_ > kMaxInterimResponses) return refuse("interim responses without end");
         user_->on_response_head(head);
         if (state_ != State::exchanging) return;
         channel_->in.consume(parser_->head_bytes());
@@ -213,9 +221,9 @@ void Upstream::parse_body() {
     channel_->in.consume(used);
     switch (status) {
         case HttpResponseParser::Status::blocked: return;
-        case HttpResponseParser::Status::malformed: return fail("the body of its answer is malformed: " + parser_->problem());
+        case HttpResponseParser::Status::malformed: return refuse(parser_->problem());
         case HttpResponseParser::Status::need_more:
-            if (channel_->in.room() == 0) return fail("the body of its answer is malformed: a chunk header without end");
+            if (channel_->in.room() == 0) return refuse("a chunk header without end");
             if (channel_->broken) return fail(channel_->stream.error());
             if (!channel_->ended) return;
             if (!parser_->finish_at_end()) return fail("it closed the connection within the body of its answer");

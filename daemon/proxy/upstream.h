@@ -30,8 +30,8 @@ public:
     virtual void on_response_head(const HttpHead& head) = 0;
     /// The response is complete. `reusable`: by its framing the connection can carry another request.
     virtual void on_response_end(bool reusable) = 0;
-    /// The connection failed, or its answer is malformed, before the response was complete.
-    virtual void on_upstream_failed(const std::string& reason) = 0;
+    /// The connection failed before the response was complete, or the answer is `malformed`.
+    virtual void on_upstream_failed(const std::string& reason, bool malformed) = 0;
     /// There is room again for what is written to the upstream.
     virtual void on_upstream_room() = 0;
     /// All that the upstream had to tell for now has been told: time to write on what was taken.
@@ -88,6 +88,8 @@ private:
     void parse_head();
     void parse_body();
     void fail(const std::string& reason);
+    void refuse(const std::string& problem);
+    void tell_failure(const std::string& reason, bool malformed);
 
     ThreadContext& context_;
     std::shared_ptr<const Target> target_;
