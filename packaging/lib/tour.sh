@@ -14,6 +14,12 @@ step() {
 
 tell() { printf '%s\n' "$*" | fold -s -w 100 | sed 's/ *$//; s/^/   /'; }
 
+# remark SENTENCE…: something to say between two commands.
+remark() {
+    printf '\n'
+    tell "$@"
+}
+
 # Ends the tour: what went wrong, and what brokerd said last.
 fail() {
     printf '\n%sThe tour stops here: %s%s\n' "$red" "$*" "$plain" >&2
