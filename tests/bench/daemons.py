@@ -56,6 +56,7 @@ class Brokerd:
                          "--spec-dir", str(self.specs), *arguments]
         for directory in (self.engine, self.specs, self.place / "state", self.place / "run"):
             directory.mkdir(exist_ok=True)
+        (self.place / "brokerd.conf").touch()
         self.process = None
         self.ready_seconds = None
 
@@ -102,7 +103,7 @@ class Brokerd:
             connection.close()
 
     def state_of(self, name):
-        return next((p["State"] for p in self.get("/broker/v1/plugins") if p["Name"] == name), None)
+        return next((p["State"] for p in self.get("/broker/v1/plugins")["Plugins"] if p["Name"] == name), None)
 
 
 class EventStream:
