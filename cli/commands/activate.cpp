@@ -26,7 +26,7 @@ ExitStatus run(const Flags& flags, Session& session) {
 Run activate_command(CLI::App& app) {
     auto flags = std::make_shared<Flags>();
     app.add_option("NAME", flags->name)->required();
-    app.add_option("--timeout", flags->timeout_seconds)->check(CLI::Range(1U, 3600U));
+    app.add_option("--timeout", flags->timeout_seconds)->check(CLI::Range(1U, 300U));
     return [flags](Session& session) { return run(*flags, session); };
 }
 

@@ -17,8 +17,8 @@
 namespace brokerd::cli {
 namespace {
 
-/// Ours: a request of the plugin protocol is a few hundred bytes.
-constexpr std::size_t kMaxBodyBytes = 64u << 20;
+/// What the control API takes (daemon/control/openapi.yaml); a request of the plugin protocol is a few hundred bytes.
+constexpr std::size_t kMaxBodyBytes = 1u << 20;
 
 struct Flags {
     std::string name;
