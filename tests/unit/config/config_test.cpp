@@ -1,0 +1,63 @@
+#include "daemon/config/config.h"
+
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "tests/unit/loop/temporary_directory.h"
+
+using namespace brokerd;
+using test::TemporaryDirectory;
+
+namespace {
+
+std::variant<Config, EarlyExit> load(std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), {"brokerd", "--config", "/dev/null"});
+    return load_config(static_cast<int>(arguments.size()), arguments.data());
+}
+
+}  // namespace
+
+TEST_CASE("without flags the documented paths hold", "[config]") {
+    const auto config = std::get<Config>(load({}));
+    CHECK(config.control_socket == "/run/brokerd/control.sock");
+    CHECK(config.engine_socket_dir == "/run/docker/plugins");
+    CHECK(config.spec_dirs == std::vector<std::string>{"/etc/docker/plugins", "/usr/lib/docker/plugins"});
+    CHECK(config.activation_timeout == std::chrono::seconds{30});
+    CHECK_FALSE(config.lazy_activation);
+}
+
+TEST_CASE("flags replace the defaults", "[config]") {
+    const auto config = std::get<Config>(load({"--spec-dir", "/a", "--spec-dir", "/b", "--activation", "lazy", "--log-level", "debug", "--proxy-threads", "3"}));
+    CHECK(config.spec_dirs == std::vector<std::string>{"/a", "/b"});
+    CHECK(config.lazy_activation);
+    CHECK(config.log_level == Config::LogDetail::debug);
+    CHECK(config.proxy_threads == 3);
+}
+
+TEST_CASE("a config file names the flags without dashes, and the command line wins", "[config]") {
+    const TemporaryDirectory directory;
+    const std::string file = directory.path() + "/brokerd.conf";
+    std::ofstream{file} << "# comment\ncontrol-socket = /x/c.sock\nactivation-timeout = 5\nspec-dir = [\"/a\", \"/b\"]\nallow-unsafe-files = true\n";
+    const char* arguments[] = {"brokerd", "--config", file.c_str(), "--activation-timeout", "7"};
+    const auto config = std::get<Config>(load_config(5, arguments));
+    CHECK(config.control_socket == "/x/c.sock");
+    CHECK(config.activation_timeout == std::chrono::seconds{7});
+    CHECK(config.spec_dirs == std::vector<std::string>{"/a", "/b"});
+    CHECK(config.allow_unsafe_files);
+}
+
+TEST_CASE("a mistake is one sentence and status 2", "[config]") {
+    for (const std::vector<const char*>& mistake : std::vector<std::vector<const char*>>{
+             {"--nonsense"}, {"--control-socket", "relative"}, {"--proxy-threads", "0"}, {"--activation-timeout", "x"}, {"--log-level", "loud"}, {"stray"}}) {
+        const auto loaded = load(mistake);
+        REQUIRE(std::holds_alternative<EarlyExit>(loaded));
+        CHECK(std::get<EarlyExit>(loaded).status == 2);
+        CHECK(std::get<EarlyExit>(loaded).text.starts_with("brokerd: "));
+    }
+}
+
+TEST_CASE("help and version are printed with status 0", "[config]") {
+    CHECK(std::get<EarlyExit>(load({"--help"})).text.find("--spec-dir") != std::string::npos);
+    CHECK(std::get<EarlyExit>(load({"--version"})).text.starts_with("brokerd "));
+    CHECK(std::get<EarlyExit>(load({"--help"})).status == 0);
+}

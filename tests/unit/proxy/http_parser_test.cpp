@@ -1,0 +1,175 @@
+#include "daemon/proxy/http_parser.h"
+
+#include <catch2/catch.hpp>
+
+using namespace brokerd;
+
+namespace {
+
+struct Collect final : BodySink {
+    std::size_t take_body(std::string_view piece) override {
+        const std::size_t count = std::min(piece.size(), room - std::min(room, body.size()));
+        body.append(piece.substr(0, count));
+        return count;
+    }
+    std::string body;
+    std::size_t room = SIZE_MAX;
+};
+
+/// Feeds `bytes` as a stream that grows by `step`; what the message's end leaves over is in `rest`.
+template <class Parser>
+struct Parsed {
+    typename Parser::Status status = Parser::Status::need_more;
+    std::string body;
+    std::string rest;
+    unsigned problem_status = 0;
+    std::vector<std::pair<std::string, std::string>> forwarded;
+
+    Parsed(const std::string& bytes, std::size_t step) {
+        using Status = typename Parser::Status;
+        Parser parser;
+        std::size_t end = 0;
+        while (status == Status::need_more && end < bytes.size()) {
+            end = std::min(end + step, bytes.size());
+            status = parser.parse_head(std::string_view{bytes}.substr(0, end));
+        }
+        problem_status = parser.problem_status();
+        if (status != Status::done) return;
+        for (const auto& field : parser.head().fields) {
+            if (!field.hop_by_hop) forwarded.emplace_back(field.name, field.value);
+        }
+        std::size_t done = parser.head_bytes();
+        Collect sink;
+        status = Status::need_more;
+        for (;;) {
+            std::size_t used = 0;
+            status = parser.parse_body(std::string_view{bytes}.substr(done, end - done), sink, used);
+            done += used;
+            if (status != Status::need_more || end == bytes.size()) break;
+            end = std::min(end + step, bytes.size());
+        }
+        body = sink.body;
+        rest = bytes.substr(done);
+    }
+};
+
+using Request = Parsed<HttpRequestParser>;
+using Response = Parsed<HttpResponseParser>;
+using Status = HttpRequestParser::Status;
+
+const std::string kHost = "Host: x\r\n";
+
+}  // namespace
+
+TEST_CASE("a request is the same whole and byte by byte", "[proxy]") {
+    const std::size_t step = GENERATE(1U, 2U, 3U, 7U, 1000U);
+    const Request length{"POST /VolumeDriver.List HTTP/1.1\r\n" + kHost + "Content-Length: 5\r\n\r\nhelloGET", step};
+    CHECK(length.status == Status::done);
+    CHECK(length.body == "hello");
+    const Request chunked{"POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n5;x=\"a;b\"\r\nhello\r\n0A\r\n0123456789\r\n0\r\nX: y\r\n\r\n", step};
+    CHECK(chunked.status == Status::done);
+    CHECK(chunked.body == "hello0123456789");
+    const Request none{"GET / HTTP/1.1\r\n" + kHost + "\r\n", step};
+    CHECK(none.status == Status::done);
+}
+
+TEST_CASE("what dockerd and podman send as Host is valid", "[proxy]") {
+    CHECK(Request{"POST /Plugin.Activate HTTP/1.1\r\nHost: \r\n\r\n", 1000}.status == Status::done);
+    CHECK(Request{"POST /Plugin.Activate HTTP/1.1\r\nHost: plugin\r\n\r\n", 1000}.status == Status::done);
+}
+
+TEST_CASE("what RFC 9112 forbids is malformed, whole and byte by byte", "[proxy]") {
+    const std::size_t step = GENERATE(1U, 1000U);
+    const std::string fields = GENERATE(as<std::string>{},
+        "Content-Length: 1\r\nContent-Length: 2\r\n", "Content-Length: 1\r\nContent-Length: 1\r\n", "Content-Length: 1, 1\r\n", "Content-Length: +1\r\n",
+        "Content-Length: -1\r\n", "Content-Length: 0x1\r\n", "Content-Length: \r\n", "Content-Length: 1 1\r\n", "Content-Length: 18446744073709551618\r\n",
+        "Content-Length: 9223372036854775808\r\n", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity\r\n", "Transfer-Encoding:\r\n", "Transfer-Encoding: \"chunked\"\r\n",
+        "X: a\r\n b\r\n", "X : a\r\n", ": a\r\n", "X\r\n", "X: a\rb\r\n", "X: a\nY: b\r\n", "X: a\x01\r\n", "Host: x\r\n", " X: a\r\n");
+    INFO(fields);
+    CHECK(Request{"POST / HTTP/1.1\r\n" + kHost + fields + "\r\nx", step}.status == Status::malformed);
+}
+
+TEST_CASE("a bad request line or Host is malformed", "[proxy]") {
+    const std::string head = GENERATE(as<std::string>{}, "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2.0\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1 \r\nHost: x\r\n\r\n", "GET / http/1.1\r\nHost: x\r\n\r\n", "GET x HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET * HTTP/1.1\r\nHost: x\r\n\r\n", "GET /# HTTP/1.1\r\nHost: x\r\n\r\n", "GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "GET / HTTP/1.1\r\nHost: x/y\r\n\r\n", "GET / HTTP/1.1\r\nHost: u@x\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n");
+    INFO(head);
+    CHECK(Request{head, 1000}.status == Status::malformed);
+}
+
+TEST_CASE("a bad chunk is malformed", "[proxy]") {
+    const std::size_t step = GENERATE(1U, 1000U);
+    const std::string body = GENERATE(as<std::string>{}, "0x1\r\nx\r\n0\r\n\r\n", "+1\r\nx\r\n0\r\n\r\n", "-1\r\nx\r\n0\r\n\r\n", "\r\nx\r\n0\r\n\r\n", "1\nx\r\n0\r\n\r\n",
+        "1\r\nxy\r\n0\r\n\r\n", "1\r\nx\n0\r\n\r\n", "10000000000000001\r\nx\r\n0\r\n\r\n", "g\r\nx\r\n0\r\n\r\n", "1_0\r\nx\r\n0\r\n\r\n");
+    INFO(body);
+    CHECK(Request{"POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n" + body, step}.status == Status::malformed);
+}
+
+TEST_CASE("fields of this hop are not forwarded, nor those that Connection names", "[proxy]") {
+    const Request request{"GET / HTTP/1.1\r\n" + kHost + "Connection: close, X-Mine\r\nx-mine: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\nUpgrade: h2c\r\nX-Other: 2\r\n\r\n", 1000};
+    REQUIRE(request.status == Status::done);
+    CHECK(request.forwarded == std::vector<std::pair<std::string, std::string>>{{"Host", "x"}, {"X-Other", "2"}});
+}
+
+TEST_CASE("Connection cannot take the framing away", "[proxy]") {
+    const Request request{"POST / HTTP/1.1\r\n" + kHost + "Connection: Content-Length\r\nContent-Length: 1\r\n\r\nx", 1000};
+    CHECK(request.forwarded.size() == 2);
+}
+
+TEST_CASE("a head beyond the limit is refused with 431", "[proxy]") {
+    const Request request{"GET / HTTP/1.1\r\n" + kHost + "X: " + std::string(kMaxHeadBytes, 'x') + "\r\n\r\n", 4096};
+    CHECK(request.status == Status::malformed);
+    CHECK(request.problem_status == 431);
+}
+
+TEST_CASE("an unknown transfer coding is 501, another expectation 417", "[proxy]") {
+    CHECK(Request{"POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: gzip\r\n\r\n", 1000}.problem_status == 501);
+    CHECK(Request{"POST / HTTP/1.1\r\n" + kHost + "Expect: cake\r\n\r\n", 1000}.problem_status == 417);
+}
+
+TEST_CASE("a sink without room stops the body and goes on later", "[proxy]") {
+    HttpRequestParser parser;
+    const std::string bytes = "POST / HTTP/1.1\r\n" + kHost + "Content-Length: 10\r\n\r\n0123456789";
+    REQUIRE(parser.parse_head(bytes) == Status::done);
+    Collect sink;
+    sink.room = 4;
+    std::size_t used = 0;
+    std::string_view rest = std::string_view{bytes}.substr(parser.head_bytes());
+    CHECK(parser.parse_body(rest, sink, used) == Status::blocked);
+    CHECK(used == 4);
+    sink.room = 10;
+    rest.remove_prefix(used);
+    CHECK(parser.parse_body(rest, sink, used) == Status::done);
+    CHECK(sink.body == "0123456789");
+}
+
+TEST_CASE("responses: every framing, and what is malformed", "[proxy]") {
+    const std::size_t step = GENERATE(1U, 1000U);
+    CHECK(Response{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", step}.body == "ok");
+    CHECK(Response{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", step}.body == "ok");
+    CHECK(Response{"HTTP/1.1 200 OK\r\n\r\nok", step}.status == HttpResponseParser::Status::need_more);
+    CHECK(Response{"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", step}.rest == "ok");
+    for (const std::string head : {"HTTP/1.1 99 X\r\n\r\n", "HTTP/1.1 600 X\r\n\r\n", "HTTP/1.1 abc X\r\n\r\n", "HTTP/1.1 101 X\r\n\r\n", "nonsense\r\n\r\n",
+                                   "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+                                   "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n"}) {
+        INFO(head);
+        CHECK(Response{head, step}.status == HttpResponseParser::Status::malformed);
+    }
+}
+
+TEST_CASE("only a body that lasts to the end of the connection is completed by it", "[proxy]") {
+    const auto ends_well = [](const std::string& bytes) {
+        HttpResponseParser parser;
+        REQUIRE(parser.parse_head(bytes) == HttpResponseParser::Status::done);
+        Collect sink;
+        std::size_t used = 0;
+        REQUIRE(parser.parse_body(std::string_view{bytes}.substr(parser.head_bytes()), sink, used) == HttpResponseParser::Status::need_more);
+        return parser.finish_at_end();
+    };
+    CHECK(ends_well("HTTP/1.1 200 OK\r\n\r\nok"));
+    CHECK_FALSE(ends_well("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok"));
+    CHECK_FALSE(ends_well("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok"));
+}
