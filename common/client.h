@@ -34,7 +34,7 @@ struct ClientError {
 /// Asks brokerd over its control socket, one connection for each call.
 /// Thread: any. Every call waits for its answer, at most as long as it says; none throws for what the daemon does.
 ///
-/// The transport is Boost.Beast's response parser over a plain socket, and not cpp-httplib as in the daemon, because a
+/// The transport is Boost.Beast's response parser over a plain socket, and not cpp-httplib, because a
 /// command line is mostly start-up: the dynamic linker loads OpenSSL and brotli for Debian's compiled cpp-httplib,
 /// which no Unix socket needs. Start to exit of a GET, median of 200 runs on the 2-core test machine: 3.7 ms with
 /// cpp-httplib, 1.4 ms with Beast on Asio, 1.2 ms with Beast's parser alone; an empty C++ program takes 1.1 ms. The
