@@ -10,7 +10,7 @@ namespace brokerd {
 namespace {
 
 /// More than the largest head; a body moves on into the parser at each step.
-constexpr std::size_t kMaxInputBytes = 64 * 1024;
+constexpr std::size_t kMaxInputBytes = std::size_t{64} * 1024;
 
 bool try_again(int code) {
     return code == EAGAIN || code == EINTR;
@@ -33,7 +33,7 @@ std::uint32_t HttpConnection::interest() const noexcept {
 }
 
 HttpConnection::Io HttpConnection::read() {
-    std::array<char, 16 * 1024> buffer;
+    std::array<char, 16384> buffer;
     if (input.size() >= kMaxInputBytes) return Io::would_block;
     const ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (count < 0) return try_again(errno) ? Io::would_block : Io::failed;
@@ -43,7 +43,7 @@ HttpConnection::Io HttpConnection::read() {
 }
 
 HttpConnection::Io HttpConnection::discard() {
-    std::array<char, 16 * 1024> buffer;
+    std::array<char, 16384> buffer;
     const ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (count < 0) return try_again(errno) ? Io::would_block : Io::failed;
     return count == 0 ? Io::end : Io::progress;

@@ -50,9 +50,7 @@ bool attempt(Step step) noexcept {
 }  // namespace
 
 void Exchange::reply(HttpReply reply) const {
-    server_->post([self = *this, reply = std::move(reply)](HttpServer& server) mutable {
-        server.finish(self, std::move(reply));
-    });
+    server_->post([self = *this, reply = std::move(reply)](HttpServer& server) { server.finish(self, reply); });
 }
 
 void Exchange::reply_with(std::function<HttpReply()> format) const {
@@ -286,7 +284,7 @@ void HttpServer::expect_reply_within(const Exchange& exchange, std::chrono::mill
     set_deadline(*connection, time);
 }
 
-void HttpServer::finish(const Exchange& exchange, HttpReply reply) {
+void HttpServer::finish(const Exchange& exchange, const HttpReply& reply) {
     HttpConnection* connection = find(exchange);
     if (connection == nullptr || connection->state != HttpConnection::State::answering) return;
     send_reply(*connection, reply, connection->keep_alive);

@@ -30,12 +30,12 @@ public:
 
     /// All ours. Tests make them smaller.
     struct Limits {
-        std::size_t connections = 1024;           ///< beyond it, clients wait in the backlog; streams do not count
-        std::size_t streams = 1024;               ///< beyond it, open_stream() refuses
-        std::size_t stream_backlog = 256 * 1024;  ///< bytes that a stream's client may leave unread
-        std::chrono::milliseconds head{10'000};   ///< from the first byte of a request to the end of its head
-        std::chrono::milliseconds body{60'000};   ///< from there to the end of its body
-        std::chrono::milliseconds reply{30'000};  ///< for the handler, unless it asks for more
+        std::size_t connections = 1024;  ///< beyond it, clients wait in the backlog; streams do not count
+        std::size_t streams = 1024;      ///< beyond it, open_stream() refuses
+        std::size_t stream_backlog = std::size_t{256} * 1024;  ///< bytes that a stream's client may leave unread
+        std::chrono::milliseconds head{10'000};         ///< from the first byte of a request to the end of its head
+        std::chrono::milliseconds body{60'000};         ///< from there to the end of its body
+        std::chrono::milliseconds reply{30'000};        ///< for the handler, unless it asks for more
         std::chrono::milliseconds write_stall{30'000};  ///< an answer of which the client takes nothing
         std::chrono::milliseconds idle{300'000};        ///< between two requests
         std::chrono::milliseconds linger{2'000};        ///< for a client to read the last answer and close
@@ -64,7 +64,7 @@ public:
     /// The time that the handler of this request may take from now on.
     void expect_reply_within(const Exchange& exchange, std::chrono::milliseconds time);
 
-    void finish(const Exchange& exchange, HttpReply reply);
+    void finish(const Exchange& exchange, const HttpReply& reply);
 
     /// Answers with a body without end: send() feeds it. `closed` is told once, when the client has gone or is
     /// dropped. False where the request is gone already or there are too many streams (then it is answered with 503).

@@ -125,7 +125,7 @@ Result<HttpReply> perform(const PluginCall& call, std::chrono::milliseconds budg
     const std::string request = bytes_of(call);
     std::string_view unsent = request;
     Answer answer;
-    std::array<char, 16 * 1024> buffer;
+    std::array<char, 16384> buffer;
     for (;;) {
         // Both at once: an answer may come before the whole request is out.
         if (const auto impatient = patience.wait(socket->get(), unsent.empty() ? POLLIN : POLLIN | POLLOUT))

@@ -11,7 +11,7 @@ namespace brokerd {
 /// One call to a plugin through a Unix socket that brokerd itself has published.
 struct PluginCall {
     /// Ours: answers of Docker's plugin protocols are small; this one is kept in memory.
-    static constexpr std::size_t kMaxAnswerBytes = 16 * 1024 * 1024;
+    static constexpr std::size_t kMaxAnswerBytes = std::size_t{16} * 1024 * 1024;
 
     std::string socket;  ///< path
     std::string method;  ///< "VolumeDriver.List": letters, digits, dots and underscores

@@ -12,9 +12,9 @@ namespace brokerd {
 class RequestParser {
 public:
     /// Ours: the longest head that a Docker client sends (registry credentials in X-Registry-Auth) is below 10 KiB.
-    static constexpr std::size_t kMaxHeadBytes = 32 * 1024;
+    static constexpr std::size_t kMaxHeadBytes = std::size_t{32} * 1024;
     /// Ours: bodies are settings and plugin calls; what is larger will be streamed, not kept.
-    static constexpr std::size_t kMaxBodyBytes = 1024 * 1024;
+    static constexpr std::size_t kMaxBodyBytes = std::size_t{1024} * 1024;
 
     enum class Progress { need_more, complete, malformed };
 
