@@ -65,7 +65,7 @@ def test_the_peers_credentials_decide_even_where_the_mode_is_open(secretive):
     answer, _errors = ask_as_nobody(secretive)
     assert answer.startswith("HTTP/1.1 403"), answer
     assert "secret" not in answer
-    assert "brokerd" in json.loads(answer.partition("\r\n\r\n")[2])["message"]
+    assert "brokerd" in json.loads(answer.partition("\n\n")[2])["message"]
     assert "secret" in secretive.plugins()
 
 

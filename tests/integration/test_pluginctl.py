@@ -75,12 +75,14 @@ def test_events(busy, directory, closing):
     broker, plugin = busy
     watcher = Process([PLUGINCTL, "-H", f"unix://{broker.control}", "events", "--format", "json"], directory / "events")
     try:
-        def seen():
-            return [(item["Plugin"], item["Action"]) for item in objects(watcher.output())]
-        def poke():
-            broker.define("fresh", plugin.url)
-            return ("fresh", "active") in seen() or (broker.specs[0] / "fresh.spec").unlink()
-        wait_until(poke, lambda: f"event in the output of pluginctl events: {watcher.output()}", 20, 0.3)
+        def seen(plugin):
+            return (plugin, "active") in [(item["Plugin"], item["Action"]) for item in objects(watcher.output())]
+        for number in range(100):  # the first of them may come before the command watches
+            broker.define(f"fresh{number}", plugin.url)
+            broker.wait_state(f"fresh{number}", "active")
+            if any(seen(f"fresh{earlier}") for earlier in range(number + 1)):
+                break
+        wait_until(lambda: seen(f"fresh{number}"), lambda: f"event in the output of pluginctl events: {watcher.output()}")
     finally:
         watcher.kill()
 

@@ -63,7 +63,6 @@ def test_reload_reads_everything_again(broker):
     (aside / "after.spec").write_text("tcp://127.0.0.1:9")
     subprocess.run(["mount", "--bind", aside, broker.specs[0]], check=True)
     try:
-        assert set(broker.plugins()) == {"before"}
         broker.reload()
         wait_until(lambda: set(broker.plugins()) == {"after"}, lambda: f"table with after alone: {set(broker.plugins())}")
         broker.define("later", "tcp://127.0.0.1:9")
@@ -93,8 +92,7 @@ def test_reload_is_told_to_systemd(broker):
     broker = broker().start()
     broker.reload()
     broker.notify.wait_for("RELOADING=1", 10, lambda: broker.process.running)
-    if broker.notify.messages[-1] != "READY=1" and broker.notify.messages.count("READY=1") < 2:
-        broker.notify.wait_for("READY=1", 10, lambda: broker.process.running)
+    broker.notify.wait_for("READY=1", 10, lambda: broker.process.running)
 
 
 def test_the_watchdog_is_fed(broker):
