@@ -13,7 +13,7 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("BROKERD_BUILD", ROOT / "build" / "release"))
+BUILD = pathlib.Path(os.environ.get("BROKERD_BUILD", ROOT / "build" / "release")).resolve()
 DEADLINE_SECONDS = 20
 
 # Each of these gives a service a mount namespace of its own; what plugins mount would not appear on the host.
@@ -95,6 +95,7 @@ def test_serves_the_control_socket_that_systemd_made(directory):
     control = directory / "control.sock"
     for name in ("engine", "etc", "run", "state"):
         (directory / name).mkdir()
+    (directory / "brokerd.conf").touch()
     with open(directory / "log", "wb") as log:
         daemon = subprocess.Popen(
             ["systemd-socket-activate", f"--listen={control}", "--fdname=control", str(BUILD / "daemon/brokerd"),
@@ -114,7 +115,7 @@ def test_serves_the_control_socket_that_systemd_made(directory):
             answer = b"".join(iter(lambda: client.recv(65536), b""))
         head, _blank, body = answer.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 "), (directory / "log").read_text()
-        assert json.loads(body) == []
+        assert json.loads(body) == {"Plugins": []}
     finally:
         daemon.terminate()
         daemon.wait(DEADLINE_SECONDS)
