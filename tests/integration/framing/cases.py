@@ -106,6 +106,21 @@ class CutShort:
 
 
 @dataclass(frozen=True)
+class Own:
+    """Requests on one connection, some of which the broker answers itself: `statuses` in order. What has status 200 and
+    is no handshake reaches the plugin; nothing else does. Only for brokerd.
+    """
+
+    name: str
+    group: str
+    rule: str
+    wire: bytes
+    methods: tuple
+    statuses: tuple
+    forwarded: int = 0
+
+
+@dataclass(frozen=True)
 class Response:
     """One answer of the plugin to one call: `raw`, then the connection is treated as `then` says.
 

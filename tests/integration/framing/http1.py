@@ -20,8 +20,7 @@ CHUNK_LINE = re.compile(
 STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)\Z")
 
 #: RFC 9110 7.6.1 and 11.7: fields of one connection. A proxy consumes them, whoever names them in Connection.
-HOP_BY_HOP = (b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"http2-settings", b"proxy-authorization",
-              b"proxy-authenticate")
+HOP_BY_HOP = (b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"proxy-authorization", b"proxy-authenticate")
 NOT_IN_TRAILERS = (b"content-length", b"transfer-encoding", b"host", b"connection", b"trailer", *HOP_BY_HOP)
 
 

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from cases import Accepted, CutShort, Refused, Response, head, instantiate, pieces, token_source, with_token
+from cases import Accepted, CutShort, Own, Refused, Response, head, instantiate, pieces, token_source, with_token, X
 from client import Conversation
 from recorder import Script
 
@@ -66,6 +66,9 @@ class Lane:
             kind, answer = REQUESTS, self._cut_short(case, variant)
             answer = answer or self.probe("on a new connection")
             received = self._received_refused(case, mark, case.answered, case.partial)
+        elif isinstance(case, Own):
+            kind, answer = REQUESTS, self._own(case, variant)
+            received = self._received_own(case, mark)
         else:
             kind, answer = ANSWERS, self._response(case, variant, token)
             received = self._received_once(token, mark)
@@ -202,6 +205,28 @@ class Lane:
         good = talk.eof and not talk.violation and not talk.unfinished() and served == [200] * case.answered
         return None if good and len(rest) <= 1 and all(code >= 400 for code in rest) else talk.brief()
 
+    def _own(self, case, variant):
+        talk = self.connect()
+        talk.expect(*case.methods)
+        talk.send(pieces(case.wire, variant, case.name), variant != "whole")
+        talk.read_answers(len(case.statuses))
+        try:
+            got = tuple(final.status for final in talk.finals)
+            gave_up = got == case.statuses[:len(got)] and got and b"close" in talk.finals[-1].options()
+            if talk.violation or (got != case.statuses and not gave_up):
+                return talk.brief()
+            for method, final in zip(case.methods, talk.finals):
+                if final.status != 200 and method != b"HEAD" and (fault := self.error_fault(final)):
+                    return fault
+            return self._afterwards(talk, False, False)
+        finally:
+            talk.close()
+
+    def _received_own(self, case, mark):
+        entries = self._entries(mark)
+        good = len(entries) <= case.forwarded and all(e.complete and not e.leaks and e.message.target == X for e in entries)
+        return None if good else "%s" % [entry.brief() for entry in entries]
+
     def _response(self, case, variant, token):
         script = Script(pieces(case.raw, variant, case.name) if case.raw else [], case.then, "head" if case.early else "complete",
                         variant != "whole", late=case.late)
@@ -226,13 +251,19 @@ class Lane:
         fault = self._answer_fault(talk, case)
         if fault:
             return fault
+        self._settle(case, token, script)
         if case.late:
-            self.recorder.wait(lambda: script.played, self.patience)
             talk.extend(0.03)
             talk.read_to_end()
         if talk.eof or not talk.finals:
             return None  # nothing more can come; unannounced closes are judged below
         return self._same_connection(talk, case)
+
+    def _settle(self, case, token, script):
+        """Waits until the plugin has sent and closed all that it will: a next call that crosses with it proves nothing."""
+        self.recorder.wait(lambda: script.played, self.patience)
+        if case.then in ("close", "reset"):
+            self.recorder.wait(lambda: all(e.ended for e in self.recorder.seen if e.token == token), self.patience)
 
     def _same_connection(self, talk, case):
         last = talk.finals[-1].options()
@@ -391,6 +422,8 @@ def expectation(case, kind):
         return "never a complete request" if case.partial else "nothing of it"
     if isinstance(case, CutShort):
         return "no success for it" if kind == REQUESTS else "never a complete request"
+    if isinstance(case, Own):
+        return "answers %s" % (case.statuses,) if kind == REQUESTS else "at most %d forwarded" % case.forwarded
     if kind == RECEIVED:
         return "the call exactly once"
     wanted = "502 {Err}" if not case.status else "%d with %d bytes" % (case.status, len(case.body))

@@ -157,12 +157,12 @@ class Recorder:
         except OSError:
             pass
         finally:
+            sock.close()  # before it is said: who waits for `ended` finds the connection closed
             with self.changed:
                 for entry in self.seen:
                     if entry.connection == number:
                         entry.ended = True
                 self.changed.notify_all()
-            sock.close()
 
     def _consume(self, sock, number, reader, data, current):
         """Takes bytes in; returns the request they belong to, None between requests, False to close."""

@@ -8,6 +8,7 @@ import multiprocessing
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -222,6 +223,7 @@ def main():
     if options.self_check:
         import selfcheck
         return selfcheck.main(judge, failures, table)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the proxy and its directory go too
     started = time.monotonic()
     outcome, words = judge(PROXIES[options.proxy], options.only, options.workers, options.patience)
     failed = failures(outcome)

@@ -193,5 +193,24 @@ def abandoned(lane):
     return checks("abandoned", Crew(20, work).faults, "its own answer", ANSWERS)
 
 
-SCENARIOS = {"one-by-one": one_by_one, "pipelined": pipelined, "out-of-order": out_of_order, "broken-neighbours": broken_neighbours,
+def slow_readers(lane):
+    """8 clients ask for three answers of 1 MiB at once, and read only when all is sent and the plugin is held back."""
+    tokens = tokens_for(lane, 8, 3)
+    for token in sum(tokens, []):
+        body = token * ((1 << 20) // len(token))
+        lane.recorder.script(token, Script([lines(b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body)) + body]))
+
+    def work(number):
+        talk = lane.connect(20)
+        talk.expect(*[b"POST"] * 3)
+        talk.send([with_token(head(b"Content-Length: 0"), token) for token in tokens[number]])
+        time.sleep(0.05)
+        talk.read_answers(3)
+        good = len(talk.finals) == 3 and all(bytes(f.body) == t * ((1 << 20) // len(t)) for f, t in zip(talk.finals, tokens[number]))
+        talk.close()
+        return None if good and not talk.violation else talk.brief()
+    return checks("slow-readers", Crew(8, work).faults, "three whole answers, its own, in order", ANSWERS)
+
+
+SCENARIOS = {"slow-readers": slow_readers, "one-by-one": one_by_one, "pipelined": pipelined, "out-of-order": out_of_order, "broken-neighbours": broken_neighbours,
              "refused-neighbours": refused_neighbours, "abandoned": abandoned}

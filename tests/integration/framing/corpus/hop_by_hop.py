@@ -36,7 +36,6 @@ def requests():
     yield case("upgrade-websocket", b"Connection: keep-alive, Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13",
                absent=(b"Upgrade",))
     yield case("upgrade-h2c", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: " + MARK)
-    yield case("http2-settings-unnamed", b"HTTP2-Settings: " + MARK)
     yield case("proxy-authorization", b"Proxy-Authorization: Basic " + MARK)
     yield case("proxy-authenticate", b"Proxy-Authenticate: Basic " + MARK)
     yield case("proxy-authorization-named", b"Connection: Proxy-Authorization", b"Proxy-Authorization: Basic " + MARK)
