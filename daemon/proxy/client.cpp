@@ -260,7 +260,7 @@ void Client::request_broken(unsigned status, const std::string& problem) {
 void Client::on_response_head(const HttpHead& head) {
     if (head.status < 200) {
         // Room must stay for the final head. HTTP/1.0 knows no interim responses (RFC 9110 15.2).
-        if (client_http11_ && channel_.out.room() > 2 * (kMaxHeadBytes + kHeadSlack) - kHeadSlack) write_response_head(channel_.out, head, {});
+        if (client_http11_ && channel_.out.room() > head.bytes + kMaxHeadBytes + 2 * kHeadSlack) write_response_head(channel_.out, head, {});
         return;
     }
     DeadlineList::clear(*this);

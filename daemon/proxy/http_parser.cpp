@@ -35,6 +35,22 @@ bool is_visible(char c) {
     return c > 0x20 && c < 0x7f;
 }
 
+bool is_hex(char c) {
+    return std::isxdigit(static_cast<unsigned char>(c)) != 0;
+}
+
+/// RFC 3986 3.2.2: unreserved, sub-delims and %XX.
+bool is_reg_name(std::string_view host) {
+    for (std::size_t i = 0; i < host.size(); ++i) {
+        if (host[i] == '%') {
+            if (i + 2 >= host.size() || !is_hex(host[i + 1]) || !is_hex(host[i + 2])) return false;
+        } else if (std::isalnum(static_cast<unsigned char>(host[i])) == 0 && std::string_view{"-._~!$&'()*+,;="}.find(host[i]) == std::string_view::npos) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /// RFC 9110 7.2 and RFC 3986 3.2.2, 3.2.3: [host [":" port]]; may be empty (dockerd sends that).
 bool is_host(std::string_view value) {
     std::string_view port;
@@ -42,16 +58,13 @@ bool is_host(std::string_view value) {
         const std::size_t close = value.find(']');
         if (close == std::string_view::npos) return false;
         const std::string_view literal = value.substr(1, close - 1);
-        const auto ok = [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0 || c == ':' || c == '.' || c == 'v'; };
+        const auto ok = [](char c) { return is_hex(c) || c == ':' || c == '.' || c == 'v'; };
         if (literal.empty() || !std::all_of(literal.begin(), literal.end(), ok)) return false;
         port = value.substr(close + 1);
     } else {
         const std::size_t colon = std::min(value.find(':'), value.size());
         const std::string_view host = value.substr(0, colon);
-        const auto ok = [](char c) {
-            return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view{"-._~!$&'()*+,;=%"}.find(c) != std::string_view::npos;
-        };
-        if (!std::all_of(host.begin(), host.end(), ok)) return false;
+        if (!is_reg_name(host)) return false;
         port = value.substr(colon);
     }
     if (port.empty()) return true;
@@ -61,7 +74,7 @@ bool is_host(std::string_view value) {
 
 /// RFC 9110 7.6.1 names those that a proxy must know without being told by Connection.
 bool is_always_hop_by_hop(std::string_view name) {
-    static constexpr std::array<std::string_view, 9> kNames{"Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer",
+    static constexpr std::array<std::string_view, 10> kNames{"Connection", "HTTP2-Settings", "Keep-Alive", "Proxy-Connection", "TE", "Trailer",
                                                             "Transfer-Encoding", "Upgrade", "Proxy-Authenticate", "Proxy-Authorization"};
     return std::any_of(kNames.begin(), kNames.end(), [name](std::string_view known) { return equals_ignoring_case(known, name); });
 }
@@ -156,11 +169,13 @@ void HttpParser<isRequest>::on_response_impl(int code, View reason, int version,
 
 template <bool isRequest>
 void HttpParser<isRequest>::on_field_impl(beast::http::field, View name, View value, Error& error) {
-    const std::string_view field_value = view(value);
-    // A folded line (obs-fold) is the one case in which Beast hands over a copy instead of a view of the input.
-    const bool is_copy = !field_value.empty() && (field_value.data() < bytes_.data() || field_value.data() >= bytes_.data() + bytes_.size());
-    if (is_copy) return refuse(error, 400, "a field value is folded over lines (obs-fold)");
-    check_field(view(name), field_value, error);
+    // Beast joins folded lines (obs-fold). It has looked at the byte behind the line's end to know, so it is there.
+    const auto after_name = static_cast<std::size_t>(name.data() + name.size() - bytes_.data());
+    const std::size_t line_end = bytes_.find('\n', after_name);
+    if (line_end + 1 < bytes_.size() && (bytes_[line_end + 1] == ' ' || bytes_[line_end + 1] == '\t')) {
+        return refuse(error, 400, "a field value is folded over lines (obs-fold)");
+    }
+    check_field(view(name), view(value), error);
 }
 
 template <bool isRequest>
@@ -228,6 +243,7 @@ void HttpParser<isRequest>::note_connection(std::string_view value) {
 template <bool isRequest>
 bool HttpParser<isRequest>::finish_head() {
     Error error;
+    head_.bytes = parsed_;
     for (HttpField& field : head_.fields) {
         for (const std::string_view name : connection_names_) {
             // Content-Length and Host frame and route the message: a Connection field cannot take them away.
@@ -267,6 +283,22 @@ void HttpParser<isRequest>::reduce_target() {
     const std::size_t path = head_.target.find('/', kScheme.size());
     const std::string_view authority = head_.target.substr(kScheme.size(), path - kScheme.size());
     if (path != std::string_view::npos && !authority.empty() && is_host(authority)) head_.target.remove_prefix(path);
+}
+
+template <bool isRequest>
+void HttpParser<isRequest>::on_chunk_header_impl(std::uint64_t, View extensions, Error& error) {
+    // Beast reads quoted strings over control characters, and does not ask for their end (RFC 9112 7.1.1).
+    bool quoted = false;
+    for (std::size_t i = 0; i < extensions.size(); ++i) {
+        if (!is_value_character(extensions[i])) return refuse(error, 400, "control character in a chunk extension");
+        if (quoted && extensions[i] == '\\') {
+            ++i;
+            if (i == extensions.size() || !is_value_character(extensions[i])) return refuse(error, 400, "control character in a chunk extension");
+        } else if (extensions[i] == '"') {
+            quoted = !quoted;
+        }
+    }
+    if (quoted) refuse(error, 400, "a quoted string without end in a chunk extension");
 }
 
 template <bool isRequest>

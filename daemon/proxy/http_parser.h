@@ -41,6 +41,7 @@ struct HttpHead {
     BodyFraming framing = BodyFraming::none;
     std::uint64_t length = 0;    ///< for BodyFraming::length
     std::vector<HttpField> fields;
+    std::size_t bytes = 0;       ///< the whole head's, as it came
 };
 
 /// Where a parser hands a message's body, without its framing.
@@ -115,7 +116,7 @@ private:
     void on_header_impl(Error&) override {}
     void on_body_init_impl(const boost::optional<std::uint64_t>&, Error&) override {}
     std::size_t on_body_impl(View body, Error& error) override;
-    void on_chunk_header_impl(std::uint64_t, View, Error&) override {}
+    void on_chunk_header_impl(std::uint64_t, View extensions, Error& error) override;
     std::size_t on_chunk_body_impl(std::uint64_t, View body, Error& error) override;
     void on_finish_impl(Error&) override {}
 

@@ -104,11 +104,18 @@ void Upstream::connected() {
 void Upstream::begin(UpstreamUser& user) {
     user_ = &user;
     on_idle_end_ = nullptr;
-    parser_.emplace();
-    head_done_ = false;
+    body_expected_ = true;
+    restart_parser();
     interim_responses_ = 0;
     written_before_ = channel_->written;
     state_ = State::exchanging;
+}
+
+void Upstream::restart_parser() {
+    channel_->in.make_room(kMaxHeadBytes);  // a head must not move while it is parsed
+    parser_.emplace();
+    if (!body_expected_) parser_->expect_no_body();
+    head_done_ = false;
 }
 
 void Upstream::park(std::function<void(Upstream&)> on_idle_end) {
@@ -204,9 +211,7 @@ void Upstream::parse_head() {
         user_->on_response_head(head);
         if (state_ != State::exchanging) return;
         channel_->in.consume(parser_->head_bytes());
-        channel_->in.make_room(kMaxHeadBytes);
-        parser_.emplace();
-        return;
+        return restart_parser();
     }
     head_done_ = true;
     user_->on_response_head(head);

@@ -56,7 +56,10 @@ public:
     /// Attaches to an idle connection for the next exchange; write the request to channel().out afterwards.
     void begin(UpstreamUser& user);
     /// The request is one whose answer has no body (HEAD).
-    void expect_no_body() { parser_->expect_no_body(); }
+    void expect_no_body() {
+        body_expected_ = false;
+        parser_->expect_no_body();
+    }
     /// Detaches the user and keeps the connection open, to be pooled; `on_idle_end` is called once if the plugin closes it.
     void park(std::function<void(Upstream&)> on_idle_end);
     /// Ends the connection at once. Idempotent.
@@ -87,6 +90,7 @@ private:
     void address_failed(const std::string& reason, bool refused);
     void parse_head();
     void parse_body();
+    void restart_parser();
     void fail(const std::string& reason);
     void refuse(const std::string& problem);
     void tell_failure(const std::string& reason, bool malformed);
@@ -102,6 +106,7 @@ private:
     std::string last_reason_;
     bool last_refused_ = false;
     bool head_done_ = false;
+    bool body_expected_ = true;
     unsigned interim_responses_ = 0;
     std::uint64_t written_before_ = 0;
 };
