@@ -72,6 +72,25 @@ bool is_host(std::string_view value) {
     return port.front() == ':' && std::all_of(port.begin() + 1, port.end(), digit);
 }
 
+constexpr const char* kOpenQuote = "a quoted string without end in a chunk extension";
+
+/// Whether a complete chunk-size line, which is kept back, opens a quoted string that it does not close: Beast would
+/// look for the end in the lines that follow. `rest` begins with that line or with the CRLF before it.
+bool leaves_quote_open(std::string_view rest) {
+    const std::size_t start = rest.starts_with("\r\n") ? 2 : 0;
+    const std::size_t end = rest.find('\n', start);
+    if (end == std::string_view::npos) return false;
+    bool quoted = false;
+    for (std::size_t i = start; i < end; ++i) {
+        if (quoted && rest[i] == '\\') {
+            ++i;
+        } else if (rest[i] == '"') {
+            quoted = !quoted;
+        }
+    }
+    return quoted;
+}
+
 /// RFC 9110 7.6.1 names those that a proxy must know without being told by Connection.
 bool is_always_hop_by_hop(std::string_view name) {
     static constexpr std::array<std::string_view, 10> kNames{"Connection", "HTTP2-Settings", "Keep-Alive", "Proxy-Connection", "TE", "Trailer",
@@ -133,7 +152,10 @@ auto HttpParser<isRequest>::parse_body(std::string_view bytes, BodySink& sink, s
         Error error;
         used += this->put(boost::asio::const_buffer{rest.data(), rest.size()}, error);
         if (blocked_) return Status::blocked;
-        if (error == beast::http::error::need_more) return Status::need_more;
+        if (error == beast::http::error::need_more) {
+            if (head_.framing != BodyFraming::chunked || !leaves_quote_open(bytes.substr(used))) return Status::need_more;
+            refuse(error, 400, kOpenQuote);
+        }
         if (error) return failed(error);
     }
     return Status::done;
@@ -298,7 +320,7 @@ void HttpParser<isRequest>::on_chunk_header_impl(std::uint64_t, View extensions,
             quoted = !quoted;
         }
     }
-    if (quoted) refuse(error, 400, "a quoted string without end in a chunk extension");
+    if (quoted) refuse(error, 400, kOpenQuote);
 }
 
 template <bool isRequest>

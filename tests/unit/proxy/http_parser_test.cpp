@@ -103,7 +103,7 @@ TEST_CASE("a bad request line or Host is malformed", "[proxy]") {
 TEST_CASE("a bad chunk is malformed", "[proxy]") {
     const std::size_t step = GENERATE(1U, 1000U);
     const std::string body = GENERATE(as<std::string>{}, "0x1\r\nx\r\n0\r\n\r\n", "+1\r\nx\r\n0\r\n\r\n", "-1\r\nx\r\n0\r\n\r\n", "\r\nx\r\n0\r\n\r\n", "1\nx\r\n0\r\n\r\n",
-        "1\r\nxy\r\n0\r\n\r\n", "1\r\nx\n0\r\n\r\n", "10000000000000001\r\nx\r\n0\r\n\r\n", "g\r\nx\r\n0\r\n\r\n", "1_0\r\nx\r\n0\r\n\r\n");
+        "1\r\nxy\r\n0\r\n\r\n", "1\r\nx\n0\r\n\r\n", "10000000000000001\r\nx\r\n0\r\n\r\n", "g\r\nx\r\n0\r\n\r\n", "1;a=\"\r\nx\r\n0\r\n\r\n", "0;a=\"\r\n\r\n", "1;a=\"\x01\"\r\nx\r\n0\r\n\r\n", "1_0\r\nx\r\n0\r\n\r\n");
     INFO(body);
     CHECK(Request{"POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n" + body, step}.status == Status::malformed);
 }
