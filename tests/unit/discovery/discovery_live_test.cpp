@@ -215,6 +215,44 @@ TEST_CASE("directories may appear later, with or without contents, and go", "[di
     }
 }
 
+TEST_CASE("a directory that is swapped for another does not make its plugins vanish in between", "[discovery]") {
+    const TemporaryDirectory directory;
+    for (const char* name : {"v1", "v2"}) {
+        fs::create_directories(directory / name + "/sub");
+        write_file(directory / name + "/same.spec", "tcp://h:1");
+        write_file(directory / name + "/sub/changed.spec", std::string{"tcp://"} + name + ":1");
+    }
+    fs::create_symlink("v1", directory / "root");
+    CoreLoop loop;
+    ToldTable table{loop, {directory / "none", {directory / "root"}, false}};
+    table.start();
+    REQUIRE(table.calls.size() == 2);
+    fs::create_symlink("v2", directory / "new");
+    fs::rename(directory / "new", directory / "root");
+    CHECK(run_until(loop, [&] { return table.endpoint("sub/changed") == "tcp://v2:1"; }));
+    run_ready(loop);
+    CHECK(table.calls.size() == 3);
+    CHECK(table.calls.back() == "sub/changed");
+}
+
+TEST_CASE("directories that may not be entered are entered once they may", "[discovery]") {
+    if (geteuid() == 0) {
+        WARN("skipped: root may enter every directory");
+        return;
+    }
+    Live live;
+    live.start();
+    fs::create_directory(live.etc("v"));
+    write_file(live.etc("v/x.spec"), "tcp://h:1");
+    CHECK(live.becomes("v/x", "tcp://h:1"));
+    for (const fs::perms refused : {fs::perms::none, fs::perms::owner_read, fs::perms::owner_exec}) {
+        fs::permissions(live.etc("v"), refused);
+        CHECK(live.equals_fresh_scan());
+        fs::permissions(live.etc("v"), fs::perms::owner_all);
+        CHECK(live.becomes("v/x", "tcp://h:1"));
+    }
+}
+
 TEST_CASE("roots that do not exist yet are found when they appear", "[discovery]") {
     const TemporaryDirectory directory;
     CoreLoop loop;

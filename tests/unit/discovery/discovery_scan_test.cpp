@@ -209,12 +209,24 @@ TEST_CASE("two roots may be one directory", "[discovery]") {
     CHECK(found.at("x").shadows.size() == 1);
 }
 
-TEST_CASE("a thousand files are told at once", "[discovery]") {
+TEST_CASE("there is a largest number of definitions, and the rest is found when there is room", "[discovery]") {
     const Scan scan;
-    for (int i = 0; i < 1000; ++i) scan.define(scan.etc(fmt::format("p{}.spec", i)), i + 1);
-    const auto begin = std::chrono::steady_clock::now();
-    const auto found = scan.result();
-    const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
-    WARN("1000 files in " << time.count() << " ms");
-    CHECK(found.size() == 1000);
+    constexpr int kLimit = 10'000;
+    for (int i = 0; i < kLimit + 10; ++i) write_file(scan.etc(fmt::format("p{}.spec", i)), "tcp://h:1");
+    CoreLoop loop;
+    ToldTable table{loop, scan.settings()};
+    table.start();
+    CHECK(table.definitions.size() == kLimit);
+    for (int i = 0; i < 20; ++i) fs::remove(scan.etc(fmt::format("p{}.spec", i)));
+    table.rescan();
+    CHECK(table.definitions.size() == kLimit - 10);
+    CHECK(table.mistakes == std::vector<std::string>{});
+}
+
+TEST_CASE("directories that are too many are left out", "[discovery]") {
+    const Scan scan;
+    constexpr int kLimit = 10'000;
+    for (int i = 0; i < kLimit + 10; ++i) fs::create_directory(scan.etc(fmt::format("d{}", i)));
+    write_file(scan.etc("x.spec"), "tcp://h:1");
+    CHECK(scan.result().contains("x"));
 }

@@ -161,7 +161,7 @@ TEST_CASE("what is wrong in a .json file is told with its place and what to writ
         {good + ",,}", "1:35", "not JSON"},
         {good + std::string{"}\0garbage", 9}, "1:35", "zero byte"},
         {"{'Name':'moby'}", "1:2", "not JSON"},
-        {"{\"Name\":\"mo\nby\"}", "1:12", "not JSON"},
+        {"{\"Name\":\"mo\nby\"}", "1:12", "line ends inside a string"},
         {"{\"Name\":\"\xff\"}", "1:", "not JSON"},
         {"\x7f"
          "ELF",

@@ -1,0 +1,135 @@
+#include "daemon/core/plugin_table.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "tests/unit/loop/temporary_directory.h"
+
+using namespace brokerd;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A plugin table on private directories. No plugin listens: what is shown here is what brokerd does around them.
+struct Fixture {
+    PluginDefinition definition(const std::string& name, const std::string& url) const {
+        PluginDefinition made;
+        made.name = name;
+        made.file = directory.path() + "/p/" + name + ".spec";
+        made.endpoint = *Endpoint::parse(url);
+        return made;
+    }
+    PluginDefinition unreachable(const std::string& name) const { return definition(name, "unix://" + directory.path() + "/nobody.sock"); }
+
+    /// Runs the loop until `done`, for at most ten seconds.
+    void run_until(std::function<bool()> done) {
+        const auto end = loop.now() + 10s;
+        std::function<void()> look = [&] {
+            if (done() || loop.now() > end) return loop.stop(0);
+            timer = loop.after(1ms, look);
+        };
+        loop.post(look);
+        loop.run();
+        REQUIRE(done());
+    }
+    std::string state(const std::string& name) const {
+        const auto view = table.find(name);
+        return view ? view->state : "absent";
+    }
+    std::vector<std::string> actions() {
+        std::vector<std::string> all;
+        for (const PluginEvent& event : table.events().kept()) all.push_back(event.action);
+        return all;
+    }
+
+    test::TemporaryDirectory directory;
+    CoreLoop loop;
+    PublishedSockets sockets{directory.path() + "/r", directory.path() + "/e", std::nullopt};
+    std::unique_ptr<Scheduler::Timer> timer;
+    PluginTable table{loop, sockets, {.activation = {.window = 50ms}}};
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "a plugin is published as soon as it is defined, and fails with its reason", "[core]") {
+    table.apply("x", unreachable("x"));
+    CHECK(state("x") == "activating");
+    CHECK(table.find("x")->published.size() == 2);
+    CHECK(std::filesystem::is_socket(directory.path() + "/e/x.sock"));
+    run_until([&] { return state("x") == "failed"; });
+    CHECK(table.find("x")->reason.find("no such socket") != std::string::npos);
+    const auto findings = table.doctor();
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].problem == "unreachable");
+    CHECK_FALSE(findings[0].remedy.empty());
+    CHECK(actions() == std::vector<std::string>{"discovered", "activating", "failed"});
+}
+
+TEST_CASE_METHOD(Fixture, "a plugin that moves keeps its published socket", "[core]") {
+    table.apply("x", unreachable("x"));
+    struct stat before {};
+    REQUIRE(::lstat((directory.path() + "/e/x.sock").c_str(), &before) == 0);
+    table.apply("x", definition("x", "tcp://127.0.0.1:1"));
+    struct stat after {};
+    REQUIRE(::lstat((directory.path() + "/e/x.sock").c_str(), &after) == 0);
+    CHECK(before.st_ino == after.st_ino);
+    CHECK(table.find("x")->endpoint == "tcp://127.0.0.1:1");
+}
+
+TEST_CASE_METHOD(Fixture, "a plugin that is no longer defined leaves nothing", "[core]") {
+    table.apply("x", unreachable("x"));
+    table.apply("x", std::nullopt);
+    CHECK(state("x") == "absent");
+    CHECK(std::filesystem::is_empty(directory.path() + "/e"));
+    CHECK(actions().back() == "gone");
+}
+
+TEST_CASE_METHOD(Fixture, "an invalid definition is listed with its reason and not published", "[core]") {
+    PluginDefinition bad;
+    bad.name = "x";
+    bad.file = "/p/x.spec";
+    bad.problem = PluginDefinition::Problem::malformed;
+    bad.reason = "/p/x.spec:1:1: it is empty";
+    bad.remedy = "write tcp://HOST:PORT";
+    table.apply("x", bad);
+    CHECK(state("x") == "invalid");
+    CHECK(table.find("x")->reason == bad.reason);
+    CHECK(std::filesystem::is_empty(directory.path() + "/e"));
+    CHECK(table.doctor().at(0).problem == "invalid");
+    table.apply("x", unreachable("x"));
+    CHECK(state("x") == "activating");
+    table.apply("x", bad);
+    CHECK(state("x") == "invalid");
+    CHECK(std::filesystem::is_empty(directory.path() + "/e"));
+}
+
+TEST_CASE_METHOD(Fixture, "a look-up waits until the plugin has settled, and no longer than it was told", "[core]") {
+    table.apply("x", unreachable("x"));
+    std::string settled;
+    table.when_settled("x", 10s, [&](const auto& view) { settled = view->state; });
+    std::string late;
+    table.when_settled("x", 1ms, [&](const auto& view) { late = view->state; });
+    run_until([&] { return !settled.empty() && !late.empty(); });
+    CHECK(settled == "failed");
+    CHECK(late == "activating");
+    bool absent = false;
+    table.when_settled("y", 10s, [&](const auto& view) { absent = !view; });
+    CHECK(absent);
+}
+
+TEST_CASE_METHOD(Fixture, "somebody who waits for a plugin learns that it is gone", "[core]") {
+    table.apply("x", unreachable("x"));
+    bool gone = false;
+    table.when_settled("x", 10s, [&](const auto& view) { gone = !view; });
+    table.apply("x", std::nullopt);
+    CHECK(gone);
+}
+
+TEST_CASE_METHOD(Fixture, "capabilities asked for in vain are found by doctor, bounded in number", "[core]") {
+    table.apply("x", unreachable("x"));
+    for (int i = 0; i < 100; ++i) table.note_missing_capability("x", "Capability" + std::to_string(i));
+    run_until([&] { return state("x") == "failed"; });
+    std::size_t found = 0;
+    for (const auto& finding : table.doctor()) found += finding.problem == "wrong-capability" ? 1U : 0U;
+    CHECK(found == 16);
+}
