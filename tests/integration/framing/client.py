@@ -9,7 +9,7 @@ from recorder import wait_until_read
 
 
 class Conversation:
-    """One connection to the proxy. Records answers, violations and how it ended; never raises for what the peer does."""
+    """One connection to the proxy. Records answers, violations and the end; never raises for what the peer does."""
 
     def __init__(self, path, seconds):
         self.deadline = time.monotonic() + seconds

@@ -15,7 +15,8 @@ HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|([A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f
 CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,16})"
     rb"([ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-    rb"([ \t]*=[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+|\"([\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*\"))?)*\Z"
+    rb"([ \t]*=[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+    rb"|\"([\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*\"))?)*\Z"
 )
 STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)\Z")
 

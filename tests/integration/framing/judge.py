@@ -1,15 +1,13 @@
 """Runs one case in one variant against a proxy and says what was right and what was not."""
 
-import hashlib
 import json
-import re
 from dataclasses import dataclass
 
 from cases import Accepted, CutShort, Own, Refused, Response, head, instantiate, pieces, token_source, with_token, X
 from client import Conversation
 from recorder import Script
+from verdicts import ANSWERS, RECEIVED, REQUESTS, answer_fault, expectation, fields_fault, own_case, owner, request_fault
 
-REQUESTS, RECEIVED, ANSWERS = "requests", "as received", "answers"
 PROBE = head(b"Content-Length: 0", target=b"/VolumeDriver.Probe")
 
 
@@ -45,6 +43,7 @@ class Lane:
         self.patience = patience
         self.refused_tokens = {}
         self.current = b""
+        self.last_seen = ""
 
     def connect(self, seconds=None):
         return Conversation(self.path, seconds or self.patience)
@@ -73,7 +72,8 @@ class Lane:
             kind, answer = ANSWERS, self._response(case, variant, token)
             received = self._received_once(token, mark)
         data = case.raw if isinstance(case, Response) else case.wire
-        return [Check(what, case.group, case.name, variant, case.rule, expectation(case, what), got or "", "%r" % data[:400])
+        return [Check(what, case.group, case.name, variant, case.rule, expectation(case, what), got or "",
+                "%r" % data[:400])
                 for what, got in ((kind, answer), (RECEIVED, received))]
 
     # What the client saw. Each returns None or "" when it is good, else what was wrong.
@@ -168,7 +168,8 @@ class Lane:
                 talk.half_close()
             talk.extend(self.patience)
         # A wrong answer is a failure already: no need to see whether the connection closes too.
-        talk.read_until(lambda: talk.violation or any(f.status not in case.statuses for f in talk.finals[case.answered:]))
+        talk.read_until(lambda: talk.violation or any(f.status not in case.statuses for f
+                in talk.finals[case.answered:]))
         talk.close()
         if talk.violation or talk.unfinished() or not talk.eof:
             return talk.brief()
@@ -224,11 +225,13 @@ class Lane:
 
     def _received_own(self, case, mark):
         entries = self._entries(mark)
-        good = len(entries) <= case.forwarded and all(e.complete and not e.leaks and e.message.target == X for e in entries)
+        good = len(entries) <= case.forwarded and all(e.complete and not e.leaks and e.message.target == X for e
+                in entries)
         return None if good else "%s" % [entry.brief() for entry in entries]
 
     def _response(self, case, variant, token):
-        script = Script(pieces(case.raw, variant, case.name) if case.raw else [], case.then, "head" if case.early else "complete",
+        script = Script(pieces(case.raw, variant, case.name) if case.raw else [], case.then,
+                "head" if case.early else "complete",
                         variant != "whole", late=case.late)
         self.recorder.script(token, script)
         talk = self.connect()
@@ -249,9 +252,10 @@ class Lane:
             talk.send([upload])
         talk.read_answers(1)
         fault = self._answer_fault(talk, case)
+        self.last_seen = talk.brief()
+        self._settle(case, token, script)
         if fault:
             return fault
-        self._settle(case, token, script)
         if case.late:
             talk.extend(0.03)
             talk.read_to_end()
@@ -260,10 +264,11 @@ class Lane:
         return self._same_connection(talk, case)
 
     def _settle(self, case, token, script):
-        """Waits until the plugin has sent and closed all that it will: a next call that crosses with it proves nothing."""
-        self.recorder.wait(lambda: script.played, self.patience)
+        """Waits until the plugin has sent and closed all it will: a next call that crosses with it proves nothing."""
+        mine = lambda: [entry for entry in self.recorder.seen if entry.token == token]  # noqa: E731
+        self.recorder.wait(lambda: script.played or not mine(), self.patience)
         if case.then in ("close", "reset"):
-            self.recorder.wait(lambda: all(e.ended for e in self.recorder.seen if e.token == token), self.patience)
+            self.recorder.wait(lambda: all(entry.ended for entry in mine()), self.patience)
 
     def _same_connection(self, talk, case):
         last = talk.finals[-1].options()
@@ -327,7 +332,8 @@ class Lane:
         at_most = isinstance(case, CutShort) and case.leave == "close"
         if len(whole) > complete or (len(whole) < complete and not at_most):
             return "%d complete requests: %s" % (len(whole), [entry.brief() for entry in entries])
-        if any(b"Hidden" in entry.raw for entry in entries if entry.message is None or b"Hidden" in entry.message.target):
+        if any(b"Hidden" in entry.raw for entry in entries if entry.message is None or b"Hidden"
+                in entry.message.target):
             return "the hidden request: %s" % [entry.brief() for entry in entries]
         if begun and not partial:
             return "bytes of a refused request: %s" % [entry.brief() for entry in begun]
@@ -344,7 +350,8 @@ class Lane:
         entries = self._entries(mark)
         # A proxy that answered before the upload ended may give the upload up.
         good = len(entries) == 1 and entries[0].token == token and not entries[0].violation
-        return None if good else "%d requests: %s" % (len(entries), [entry.brief() for entry in entries])
+        return None if good else "%d requests: %s; the client saw %s" % (len(entries),
+                [entry.brief() for entry in entries], self.last_seen)
 
     def late_arrivals(self):
         """Bytes of refused requests that reached the plugin after their own check."""
@@ -354,77 +361,3 @@ class Lane:
             if case and number >= mark and (entry.complete or not case.partial):
                 found.append("%s: %s" % (case.name, entry.brief()))
         return found
-
-
-def owner(entry):
-    """The token of the run that an entry's bytes come from; empty where they do not tell."""
-    match = re.search(rb"[ut][0-9]{2}-[0-9a-f]{8}", bytes(entry.raw))
-    return entry.token or (match[0] if match else b"")
-
-
-def own_case(answer):
-    try:
-        return json.loads(answer.body)["Case"].encode()
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def answer_fault(answer, wanted, token):
-    """The recorder's default answer must come back, for this request and no other."""
-    if answer.status != 200:
-        return "has status %d" % answer.status
-    if answer.get(b"X-Case") not in (token, b""):
-        return "is of case %r" % answer.get(b"X-Case")
-    if wanted.method == b"HEAD":
-        return None
-    try:
-        content = json.loads(answer.body)
-    except ValueError:
-        return "is not the plugin's"
-    if content["Sha"] != hashlib.sha256(wanted.body).hexdigest()[:16] or content["Target"].encode() != wanted.target:
-        return "is for another body or target"
-    return None
-
-
-def fields_fault(fields, wanted):
-    for name, value in wanted:
-        values = [v for n, v in fields if n.lower() == name.lower()]
-        if b", ".join(values) != value:
-            return "field %r is %r, not %r" % (name, values, value)
-    return None
-
-
-def request_fault(entry, wanted):
-    if entry.violation or not entry.complete:
-        return "not a whole request"
-    message = entry.message
-    if message.method != wanted.method or message.target != wanted.target:
-        return "start line %r %r" % (message.method, message.target)
-    if bytes(message.body) != wanted.body:
-        return "body of %d bytes, not %d" % (len(message.body), len(wanted.body))
-    if entry.leaks:
-        return "fields of the other connection %s" % entry.leaks
-    text = b"\n".join(name + b": " + value for name, value in message.fields).lower()
-    for absent in wanted.absent:
-        if absent.lower() in text:
-            return "%r was forwarded" % absent
-    return fields_fault(message.fields, wanted.fields)
-
-
-def expectation(case, kind):
-    """What the case asks for, in words, for the list of failures."""
-    if isinstance(case, Accepted):
-        text = "%d request(s), served with 200" % len(case.wanted) if kind == REQUESTS else "the same request(s), strictly HTTP/1.1"
-        return text + (", or a refusal %s" % sorted(case.or_refused) if case.or_refused else "")
-    if isinstance(case, Refused):
-        if kind == REQUESTS:
-            return "%s%s and the connection closed" % ("%d served, then " % case.answered if case.answered else "", sorted(case.statuses))
-        return "never a complete request" if case.partial else "nothing of it"
-    if isinstance(case, CutShort):
-        return "no success for it" if kind == REQUESTS else "never a complete request"
-    if isinstance(case, Own):
-        return "answers %s" % (case.statuses,) if kind == REQUESTS else "at most %d forwarded" % case.forwarded
-    if kind == RECEIVED:
-        return "the call exactly once"
-    wanted = "502 {Err}" if not case.status else "%d with %d bytes" % (case.status, len(case.body))
-    return wanted + (" or 502" if case.or_bad_gateway else "") + (" or visibly truncated" if case.or_truncated else "")

@@ -54,10 +54,12 @@ def haproxy_address(endpoint):
 
 class HAProxy(Proxy):
     def start(self):
-        text = ["global", "  maxconn 2000", "  nbthread 1", "defaults", "  mode http", "  timeout connect 2s", "  timeout client 10s",
+        text = ["global", "  maxconn 2000", "  nbthread 1", "defaults", "  mode http", "  timeout connect 2s",
+                "  timeout client 10s",
                 "  timeout server 10s", "  timeout http-request 10s"]
         for name, endpoint in self.lanes.items():
-            text += ["frontend f_" + name, "  bind unix@" + self.socket_path(name), "  default_backend b_" + name, "backend b_" + name,
+            text += ["frontend f_" + name, "  bind unix@" + self.socket_path(name), "  default_backend b_" + name,
+                    "backend b_" + name,
                      "  http-reuse safe", "  server s " + haproxy_address(endpoint)]
         path = self.directory / "haproxy.cfg"
         path.write_text("\n".join(text) + "\n")
@@ -68,16 +70,20 @@ class Nginx(Proxy):
     def start(self):
         d = self.directory
         text = ["daemon off;", "master_process off;", "pid %s/nginx.pid;" % d, "error_log %s/error.log;" % d,
-                "events { worker_connections 2000; }", "http {", "access_log off; client_max_body_size 0;", "client_header_timeout 10s; client_body_timeout 10s;"]
-        text += ["%s_temp_path %s/%s;" % (what, d, what) for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")]
+                "events { worker_connections 2000; }", "http {", "access_log off; client_max_body_size 0;",
+                "client_header_timeout 10s; client_body_timeout 10s;"]
+        text += ["%s_temp_path %s/%s;" % (what, d, what) for what in ("client_body", "proxy", "fastcgi", "uwsgi",
+                "scgi")]
         for name, (kind, where) in self.lanes.items():
             address = "unix:" + where if kind == "unix" else "127.0.0.1:%d" % where
             text += ["upstream u_%s { server %s; keepalive 16; }" % (name, address),
-                     "server { listen unix:%s; location / { proxy_pass http://u_%s; proxy_http_version 1.1;" % (self.socket_path(name), name),
-                     "proxy_set_header Connection ''; proxy_set_header Host $http_host; proxy_request_buffering off; proxy_next_upstream off; } }"]
+                     "server { listen unix:%s; location / {" % self.socket_path(name),
+                     "proxy_pass http://u_%s; proxy_http_version 1.1; proxy_next_upstream off;" % name,
+                     "proxy_set_header Connection ''; proxy_set_header Host $http_host; proxy_request_buffering off; } }"]
         path = d / "nginx.conf"
         path.write_text("\n".join([*text, "}"]) + "\n")
-        self.spawn([shutil.which("nginx") or "/usr/sbin/nginx", "-p", str(d), "-e", str(d / "error.log"), "-c", str(path)])
+        self.spawn([shutil.which("nginx") or "/usr/sbin/nginx", "-p", str(d), "-e", str(d / "error.log"), "-c",
+                str(path)])
 
 
 class Brokerd(Proxy):
@@ -94,8 +100,10 @@ class Brokerd(Proxy):
         notify.bind(str(self.directory / "notify"))
         notify.settimeout(30)
         d = str(self.directory)
-        self.spawn([str(self.binary()), "--config", "/dev/null", "--control-socket", d + "/c.sock", "--state-root", d + "/s", "--runtime-root", d + "/r",
-                    "--engine-socket-dir", d + "/e", "--spec-dir", d + "/p", "--allow-unsafe-files", "--log-level", "warning"],
+        self.spawn([str(self.binary()), "--config", "/dev/null", "--control-socket", d + "/c.sock", "--state-root",
+                d + "/s", "--runtime-root", d + "/r",
+                    "--engine-socket-dir", d + "/e", "--spec-dir", d + "/p", "--allow-unsafe-files", "--log-level",
+                    "warning"],
                    env={**os.environ, "NOTIFY_SOCKET": d + "/notify"})
         while b"READY=1" not in notify.recv(4096):
             pass

@@ -17,7 +17,8 @@ MAX_HEAD = 1 << 16
 SECONDS = 8
 REGENERATED = (b"connection", b"content-length", b"transfer-encoding", b"expect", b"trailer", *http1.HOP_BY_HOP)
 #: What --fault can break; each must make the suite fail.
-FAULTS = ("relay", "keeps-hop-by-hop", "lax-framing", "no-close", "retries", "silent", "forwards-head-early", "no-100", "truncates-silently",
+FAULTS = ("relay", "keeps-hop-by-hop", "lax-framing", "no-close", "retries", "silent", "forwards-head-early", "no-100",
+        "truncates-silently",
           "swaps-answers", "repeats-error", "old-chunks")
 
 
@@ -60,7 +61,8 @@ class Client:
 
     def refuse(self, refusal):
         body = json.dumps({"Err": str(refusal)}).encode()
-        answer = b"HTTP/1.1 %d Refused\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (refusal.status, len(body), body)
+        answer = b"HTTP/1.1 %d Refused\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (
+            refusal.status, len(body), body)
         try:
             self.sock.sendall(answer * (2 if self.fault == "repeats-error" else 1))
             if self.fault == "no-close":
@@ -79,7 +81,8 @@ class Client:
                 if self.reader.state == "start" and self.reader.buffer[:2] == b"\r\n" and self.fresh:
                     del self.reader.buffer[:2]  # RFC 9112 2.2: one empty line before the request
                     self.fresh = False
-                event = None if self.reader.buffer == b"\r" and self.reader.state == "start" else self.reader.next_event()
+                half = self.reader.state == "start" and self.reader.buffer == b"\r"
+                event = None if half else self.reader.next_event()
             except http1.Violation as violation:
                 raise Refusal(400, violation) from None
             if event and event[0] == "complete":
@@ -151,7 +154,8 @@ class Client:
         if closes:
             head += b"Connection: close\r\n"
         if self.fault == "old-chunks" and not bodiless:
-            tail = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(response.body) or 1, bytes(response.body) or b" ")
+            tail = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(response.body) or 1,
+                    bytes(response.body) or b" ")
         elif bodiless:
             tail = b"\r\n"
         else:
@@ -164,7 +168,8 @@ class Client:
     def call(self, request):
         """Interim answers and the final one, or None in its place where the plugin gave none that is valid."""
         with self.connect() as plugin:
-            plugin.sendall(head_of(request, self.fault) + b"Content-Length: %d\r\n\r\n%s" % (len(request.body), request.body))
+            plugin.sendall(head_of(request, self.fault) + b"Content-Length: %d\r\n\r\n%s" % (len(request.body),
+                    request.body))
             reader = http1.Reader("response")
             reader.expect(request.method)
             interims, final = self.read_response(plugin, reader)
@@ -196,7 +201,8 @@ class Client:
                 if size > MAX_HEAD * 4:
                     return interims, None
                 reader.feed(data)
-                if reader.state in ("start", "fields") and len(reader.buffer) > MAX_HEAD and b"\r\n\r\n" not in reader.buffer[:MAX_HEAD]:
+                if reader.state in ("start",
+                        "fields") and len(reader.buffer) > MAX_HEAD and b"\r\n\r\n" not in reader.buffer[:MAX_HEAD]:
                     return interims, None
         except (http1.Violation, OSError):
             return interims, None
@@ -205,7 +211,8 @@ class Client:
 def fields_of(message, fault):
     named = message.options()
     kept = [(n, v) for n, v in message.fields
-            if fault == "keeps-hop-by-hop" and n.lower() not in (b"content-length", b"transfer-encoding") or n.lower() not in (*REGENERATED, *named)]
+            if fault == "keeps-hop-by-hop" and n.lower() not in (b"content-length", b"transfer-encoding")
+                or n.lower() not in (*REGENERATED, *named)]
     return b"".join(b"%s: %s\r\n" % field for field in kept)
 
 
@@ -250,7 +257,8 @@ def main():
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen(512)
-        threading.Thread(target=accept, args=(listener, tuple(target.split(":", 1)), options.fault), daemon=True).start()
+        threading.Thread(target=accept, args=(listener, tuple(target.split(":", 1)), options.fault),
+                daemon=True).start()
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
 
 

@@ -20,9 +20,10 @@ import corpus  # noqa: E402
 import scenarios  # noqa: E402
 from cases import Accepted, CutShort, Response  # noqa: E402
 from client import Conversation  # noqa: E402
-from judge import ANSWERS, RECEIVED, REQUESTS, Check, Lane  # noqa: E402
+from judge import Check, Lane  # noqa: E402
 from proxies import PROXIES  # noqa: E402
 from recorder import Recorder  # noqa: E402
+from verdicts import ANSWERS, RECEIVED, REQUESTS  # noqa: E402
 
 KINDS = (REQUESTS, RECEIVED, ANSWERS)
 TCP_ROW = "over TCP (all groups)"
@@ -43,7 +44,8 @@ def tasks_for(only, skips):
               if case.group not in skips and (not only or any(o in case.name or o == case.group for o in only))]
     tasks = [("unix", number, variant) for number, case in chosen for variant in variants_of(case)]
     tasks += [("tcp", number, "whole") for number, case in chosen]
-    tasks += [(transport, name, "") for name in scenarios.SCENARIOS for transport in ("unix", "tcp") if not only or name in only]
+    tasks += [(transport, name, "") for name in scenarios.SCENARIOS for transport in ("unix", "tcp") if not only
+            or name in only]
     random.Random(1).shuffle(tasks)
     return tasks
 
@@ -60,7 +62,8 @@ class Worker(multiprocessing.Process):
         lanes = {}
         for transport, (listener, path) in self.listeners.items():
             prefix = b"%s%02d-" % (transport[:1].encode(), self.number)
-            lanes[transport] = Lane(path, Recorder([listener]), prefix, self.options["json_errors"], self.options["patience"])
+            lanes[transport] = Lane(path, Recorder([listener]), prefix, self.options["json_errors"],
+                    self.options["patience"])
         while (task := self.tasks.get()) is not None:
             transport, what, variant = task
             started = time.monotonic()
@@ -91,11 +94,14 @@ class Worker(multiprocessing.Process):
 
 def final_checks(lane):
     late = lane.late_arrivals()
-    checks = [Check(RECEIVED, "whole run", "nothing-arrives-late", "", "RFC 9112 11.2", "nothing of a refused request, ever", "; ".join(late[:3]), "")]
+    checks = [Check(RECEIVED, "whole run", "nothing-arrives-late", "", "RFC 9112 11.2",
+            "nothing of a refused request, ever", "; ".join(late[:3]), "")]
     greetings = [entry for entry in lane.recorder.seen if entry.handshake]
-    faulty = [entry.brief() for entry in greetings if entry.violation or not entry.complete or entry.message.method != b"POST"]
+    faulty = [entry.brief() for entry in greetings if entry.violation or not entry.complete
+            or entry.message.method != b"POST"]
     if greetings:
-        checks.append(Check(RECEIVED, "whole run", "handshake", "", "RFC 9112 3, 5, 6", "strict HTTP/1.1", "; ".join(faulty), ""))
+        checks.append(Check(RECEIVED, "whole run", "handshake", "", "RFC 9112 3, 5, 6", "strict HTTP/1.1",
+                "; ".join(faulty), ""))
     return checks
 
 
@@ -141,7 +147,8 @@ def judge(proxy_class, only=None, workers=4, patience=4.0):
         proxy = proxy_class(directory, lanes)
         queue, results = multiprocessing.Queue(), multiprocessing.Queue()
         options = {"json_errors": proxy_class.json_errors, "patience": patience}
-        crew = [Worker(n, {t: (listener, proxy.socket_path("%s%d" % (t, n))) for t, listener in listeners[n].items()}, options, queue, results)
+        crew = [Worker(n, {t: (listener, proxy.socket_path("%s%d" % (t, n))) for t, listener in listeners[n].items()},
+                options, queue, results)
                 for n in range(workers)]
         for worker in crew:
             worker.start()
@@ -151,7 +158,8 @@ def judge(proxy_class, only=None, workers=4, patience=4.0):
             for task in [*tasks_for(only, proxy.skips), *[None] * workers]:
                 queue.put(task)
             outcome = collect(results, workers)
-            outcome.append(("unix", 0.0, [Check(REQUESTS, "whole run", "proxy-alive", "", "RELIABILITY.md 2.3", "still running",
+            outcome.append(("unix", 0.0,
+                    [Check(REQUESTS, "whole run", "proxy-alive", "", "RELIABILITY.md 2.3", "still running",
                                                 "" if proxy.alive() else "exited with %s" % proxy.process.poll(), "")]))
         for worker in crew:
             worker.join(5)
@@ -184,7 +192,8 @@ def table(outcome):
     lines = ["%-38s" % "group" + "".join("%22s" % kind for kind in KINDS)]
     for row in order:
         if row in counts:
-            cells = ["%d passed %3d failed" % tuple(counts[row][kind]) if sum(counts[row][kind]) else "-" for kind in KINDS]
+            cells = ["%d passed %3d failed" % tuple(counts[row][kind]) if sum(counts[row][kind]) else "-" for kind
+                    in KINDS]
             lines.append("%-38s" % row + "".join("%22s" % cell for cell in cells))
     return lines
 
@@ -200,7 +209,8 @@ def print_failures(failed, limit):
     for (group, name, kind), items in list(names.items())[:limit]:
         check = items[0][1]
         print("\nFAILED %s / %s [%s; %s]" % (group, name, kind, ", ".join("%s %s" % (t, c.variant) for t, c in items)))
-        print("  rule      %s\n  expected  %s\n  got       %s\n  sent      %s" % (check.rule, check.expected, check.got[:600], check.wire))
+        print("  rule      %s\n  expected  %s\n  got       %s\n  sent      %s" % (check.rule, check.expected,
+                check.got[:600], check.wire))
     if len(names) > limit:
         print("\n... and %d more (--failures N shows N)" % (len(names) - limit))
 
@@ -210,10 +220,12 @@ def main():
     parser.add_argument("--proxy", choices=sorted(PROXIES), default="brokerd")
     parser.add_argument("--only", action="append", help="cases whose name contains this, or of this group (repeatable)")
     parser.add_argument("--list", action="store_true", help="list the cases and end")
-    parser.add_argument("--self-check", action="store_true", help="try the suite itself: a strict proxy, then faulty ones")
+    parser.add_argument("--self-check", action="store_true",
+            help="try the suite itself: a strict proxy, then faulty ones")
     parser.add_argument("--failures", type=int, default=20, metavar="N", help="how many failures to print in full")
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--patience", type=float, default=4.0, metavar="SECONDS", help="silence for this long is a failure")
+    parser.add_argument("--patience", type=float, default=4.0, metavar="SECONDS",
+            help="silence for this long is a failure")
     parser.add_argument("--json", metavar="FILE", help="write every failure there")
     options = parser.parse_args()
     if options.list:

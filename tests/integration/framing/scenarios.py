@@ -8,8 +8,9 @@ import threading
 import time
 
 from cases import chunk, head, lines, with_token
-from judge import ANSWERS, REQUESTS, Check, own_case
+from judge import Check
 from recorder import Script
+from verdicts import ANSWERS, REQUESTS, own_case
 
 GROUP = "many clients"
 RULE = "RELIABILITY.md 2.4: every call gets its own answer"
@@ -121,8 +122,10 @@ def broken_neighbours(lane):
     """Every other client's plugin answers carry extra answers, are cut, or end in a reset; the rest must not notice."""
     tokens = tokens_for(lane, 16, 8)
     evil = own(b"evil-evil-ev")
-    kinds = (lambda t: Script([own(t, evil)]), lambda t: Script([own(t, evil[:30])]), lambda t: Script([own(t)[:-4]], "close"),
-             lambda t: Script([own(t)[:40]], "reset"), lambda t: Script([b"garbage\r\n\r\n"], "close"), lambda t: Script([], "close"))
+    kinds = (lambda t: Script([own(t, evil)]), lambda t: Script([own(t, evil[:30])]),
+            lambda t: Script([own(t)[:-4]], "close"),
+             lambda t: Script([own(t)[:40]], "reset"), lambda t: Script([b"garbage\r\n\r\n"], "close"),
+                 lambda t: Script([], "close"))
     for number in range(0, 16, 2):
         for index, token in enumerate(tokens[number]):
             lane.recorder.script(token, kinds[(number // 2 + index) % len(kinds)](token))
@@ -139,7 +142,8 @@ def broken_neighbours(lane):
             if talk.timed_out or any(case != token for case in got) or (number % 2 and got != [token]):
                 return "call %r: %s" % (token, talk.brief())
         return None
-    return checks("broken-neighbours", Crew(16, work).faults, "its own answer, or an error where its plugin misbehaves", ANSWERS)
+    return checks("broken-neighbours", Crew(16, work).faults, "its own answer, or an error where its plugin misbehaves",
+            ANSWERS)
 
 
 def refused_neighbours(lane):
@@ -160,14 +164,16 @@ def refused_neighbours(lane):
                 size = b"Content-Length: %d" % (len(hidden) + 5)
                 talk.send([with_token(head(size, b"Transfer-Encoding: chunked"), token) + b"0\r\n\r\n" + hidden])
                 talk.read_to_end()
-                fault = talk.brief() if not talk.eof or [f.status // 100 for f in talk.finals] not in ([4], [5]) else None
+                fault = talk.brief() if not talk.eof or [f.status // 100 for f in talk.finals] not in ([4],
+                        [5]) else None
             talk.close()
             if fault:
                 return fault
         return None
     result = checks("refused-neighbours", Crew(16, work).faults, "its own answer, or a refusal for the smuggler")
     leaked = [entry.brief() for entry in lane.recorder.since(mark) if b"evil" in entry.raw]
-    return result + checks("refused-neighbours-reach", ["; ".join(leaked[:3])], "nothing hidden reaches the plugin", "as received")
+    return result + checks("refused-neighbours-reach", ["; ".join(leaked[:3])], "nothing hidden reaches the plugin",
+            "as received")
 
 
 def abandoned(lane):
@@ -183,7 +189,7 @@ def abandoned(lane):
         talk.send([call(first, random.Random(number))])
         lane.recorder.wait(lambda: any(e.token == first and e.complete for e in lane.recorder.seen), 5)
         talk.close()
-        time.sleep(0.04 + number % 5 * 0.005)  # the next call meets the abandoned answer before, at and after its arrival
+        time.sleep(0.04 + number % 5 * 0.005)  # the next call comes before, with and after the abandoned answer
         talk = lane.connect(20)
         talk.expect(b"POST")
         talk.send([call(second, random.Random(number))])
@@ -206,11 +212,13 @@ def slow_readers(lane):
         talk.send([with_token(head(b"Content-Length: 0"), token) for token in tokens[number]])
         time.sleep(0.05)
         talk.read_answers(3)
-        good = len(talk.finals) == 3 and all(bytes(f.body) == t * ((1 << 20) // len(t)) for f, t in zip(talk.finals, tokens[number]))
+        good = len(talk.finals) == 3 and all(bytes(f.body) == t * ((1 << 20) // len(t)) for f,
+                t in zip(talk.finals, tokens[number]))
         talk.close()
         return None if good and not talk.violation else talk.brief()
     return checks("slow-readers", Crew(8, work).faults, "three whole answers, its own, in order", ANSWERS)
 
 
-SCENARIOS = {"slow-readers": slow_readers, "one-by-one": one_by_one, "pipelined": pipelined, "out-of-order": out_of_order, "broken-neighbours": broken_neighbours,
+SCENARIOS = {"slow-readers": slow_readers, "one-by-one": one_by_one, "pipelined": pipelined,
+        "out-of-order": out_of_order, "broken-neighbours": broken_neighbours,
              "refused-neighbours": refused_neighbours, "abandoned": abandoned}

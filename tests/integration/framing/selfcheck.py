@@ -37,7 +37,8 @@ def main(judge, failures, table):
         caught = {check.name for _, check in failures(outcome)}
         lost = [name for name in names if name not in caught]
         missed += len(lost)
-        print("fault %-20s %3d checks failed as they must%s" % (fault, len(failures(outcome)), "; MISSED by " + ", ".join(lost) if lost else ""))
+        print("fault %-20s %3d checks failed as they must%s" % (fault, len(failures(outcome)),
+                "; MISSED by " + ", ".join(lost) if lost else ""))
     passed = sum(len(names) for names in MUST_FAIL.values()) - missed + (not failed)
     print("\n%d passed, %d failed" % (passed, missed + bool(failed)))
     return 1 if missed or failed else 0

@@ -79,7 +79,8 @@ def chunked_bodies():
     for name, size in [("upper", b"A"), ("lower", b"a"), ("upper-zero", b"0A")]:
         yield case("chunked-hex-" + name, start + size + b"\r\n" + ten + b"\r\n" + end_a, Wanted(body=ten))
     long = ALL_BYTES + ALL_BYTES[:0xFF - 0xAB]
-    yield case("chunked-hex-mixed", start + b"%x\r\n" % 0xFA + long[:0xFA] + b"\r\n1Fa\r\n" + KIB64[:0x1FA] + b"\r\n" + end,
+    yield case("chunked-hex-mixed",
+            start + b"%x\r\n" % 0xFA + long[:0xFA] + b"\r\n1Fa\r\n" + KIB64[:0x1FA] + b"\r\n" + end,
                Wanted(body=long[:0xFA] + KIB64[:0x1FA]))
     yield case("chunked-empty", start + end, Wanted())
     yield case("chunked-all-bytes", start + chunk(ALL_BYTES) + end, Wanted(body=ALL_BYTES))
@@ -102,11 +103,13 @@ def chunked_bodies():
     ]:
         yield coding("te-" + name, head(field) + chunk(b"hello") + end, hello)
     choice = accepted("chunked", "RFC 9110 5.6.1, RFC 9112 7.1 (or refused)")
-    for name, field in [("empty-before", b"Transfer-Encoding: , chunked"), ("empty-after", b"Transfer-Encoding: chunked,")]:
+    for name, field in [("empty-before", b"Transfer-Encoding: , chunked"),
+            ("empty-after", b"Transfer-Encoding: chunked,")]:
         yield choice("te-" + name, head(field) + chunk(b"hello") + end, hello, or_refused=BAD_CODING)
     yield choice("chunked-24-digits", start + b"5".rjust(24, b"0") + b"\r\nhello\r\n" + end, hello,
                  or_refused=BAD_REQUEST)
-    for name, field in [("length", b"Content-Length: 3"), ("coding", b"Transfer-Encoding: chunked"), ("host", b"Host: b"),
+    for name, field in [("length", b"Content-Length: 3"), ("coding", b"Transfer-Encoding: chunked"),
+            ("host", b"Host: b"),
                         ("te", b"TE: trailers")]:
         yield accepted("chunked", "RFC 9110 6.5.1 (dropped or refused)")(
             "trailer-forbidden-" + name, start + chunk(b"hello") + b"0\r\n" + field + b"\r\n\r\n", hello,

@@ -32,7 +32,8 @@ def targets():
         ("absolute-case", b"HTTP://plugin/VolumeDriver.X"), ("absolute-ipv6", b"http://[::1]:80/VolumeDriver.X"),
     ]:
         yield case("target-" + name, head(b"Content-Length: 2", target=target) + b"ok", Wanted(body=b"ok"))
-    yield case("target-absolute-other", lines(b"POST http://other/VolumeDriver.X HTTP/1.1", b"Host: ignored", CASE, b"Content-Length: 2") + b"ok",
+    yield case("target-absolute-other", lines(b"POST http://other/VolumeDriver.X HTTP/1.1", b"Host: ignored", CASE,
+            b"Content-Length: 2") + b"ok",
                Wanted(body=b"ok", absent=(b"ignored",)))
     long = b"/VolumeDriver." + b"X" * (8000 - len(b"POST /VolumeDriver. HTTP/1.1"))
     yield accepted("target", "RFC 9112 3: at least 8000 octets")(
@@ -48,16 +49,20 @@ def fields():
     for name, line, value in [
         ("latin1", b"X-A: caf\xe9", b"caf\xe9"), ("utf8", "X-A: naïve ☃".encode(), "naïve ☃".encode()),
         ("high-bytes", b"X-A: \x80\xff\xa0", b"\x80\xff\xa0"), ("no-blank", b"X-A:v", b"v"),
-        ("blanks", b"X-A:    v    ", b"v"), ("tabs", b"X-A:\t\tv\t", b"v"), ("inner-blanks", b"X-A: a  b\tc", b"a  b\tc"),
+        ("blanks", b"X-A:    v    ", b"v"), ("tabs", b"X-A:\t\tv\t", b"v"),
+        ("inner-blanks", b"X-A: a  b\tc", b"a  b\tc"),
         ("empty", b"X-A:", b""), ("only-blanks", b"X-A:  \t ", b""), ("colons", b"X-A: a:b::c", b"a:b::c"),
-        ("quotes", b'X-A: "a\\"b", c', b'"a\\"b", c'), ("all-visible", b"X-A: " + bytes(range(33, 127)), bytes(range(33, 127))),
-        ("looks-like-field", b"X-A: Content-Length: 9", b"Content-Length: 9"), ("4KiB", b"X-A: " + b"v" * 4096, b"v" * 4096),
+        ("quotes", b'X-A: "a\\"b", c', b'"a\\"b", c'), ("all-visible", b"X-A: " + bytes(range(33, 127)),
+        bytes(range(33, 127))),
+        ("looks-like-field", b"X-A: Content-Length: 9", b"Content-Length: 9"),
+        ("4KiB", b"X-A: " + b"v" * 4096, b"v" * 4096),
         ("one-char", b"X-A: a", b"a"), ("percent", b"X-A: %0d%0aX-B: c", b"%0d%0aX-B: c"),
     ]:
         yield case("value-" + name, head(line, b"Content-Length: 2") + b"ok",
                    Wanted(body=b"ok", fields=((b"X-A", value),)))
     names = accepted("fields", "RFC 9110 5.1, 5.6.2")
-    for name, key in [("all-token-chars", b"X!#$%&'*+-.^_`|~09az"), ("underscore", b"X_Under_Score"), ("digits", b"0123"),
+    for name, key in [("all-token-chars", b"X!#$%&'*+-.^_`|~09az"), ("underscore", b"X_Under_Score"),
+            ("digits", b"0123"),
                       ("one-char", b"x"), ("long", b"X-" + b"n" * 250)]:
         yield names("name-" + name, head(key + b": v"), Wanted(fields=((key, b"v"),)))
     many = [b"X-%d: value %d" % (i, i) for i in range(60)]
@@ -68,7 +73,8 @@ def fields():
     yield lists("docker-engine", lines(START, b"Host: ", b"User-Agent: Go-http-client/1.1", CASE, b"Content-Length: 12",
                 b"Accept: application/vnd.docker.plugins.v1.2+json", b"Content-Type: application/json",
                 b"Accept-Encoding: gzip") + b'{"Name":"v"}',
-                Wanted(body=b'{"Name":"v"}', fields=((b"Accept", b"application/vnd.docker.plugins.v1.2+json"),)), every_cut=True)
+                Wanted(body=b'{"Name":"v"}', fields=((b"Accept", b"application/vnd.docker.plugins.v1.2+json"),)),
+                    every_cut=True)
     yield lists("lookalikes", head(b"Content_Length: 99", b"X-Content-Length: 7", b"Content-Length-X: 1",
                 b"X-Transfer-Encoding: chunked", b"Content-Length: 2") + b"ok", Wanted(body=b"ok"))
 
@@ -107,7 +113,8 @@ def pipelines():
     for name, wire, wanted in [
         ("2-posts", one * 2, [w_one] * 2), ("3-mixed", one + coded + get, [w_one, w_coded, w_get]),
         ("10-gets", get * 10, [w_get] * 10), ("10-mixed", (one + coded) * 5, [w_one, w_coded] * 5),
-        ("3-chunked", coded * 3, [w_coded] * 3), ("head-between", get + head_request + one, [w_get, Wanted(method=b"HEAD"), w_one]),
+        ("3-chunked", coded * 3, [w_coded] * 3), ("head-between", get + head_request + one,
+        [w_get, Wanted(method=b"HEAD"), w_one]),
         ("empty-line-between", one + b"\r\n" + one, [w_one] * 2),
         ("trailers-between", coded[:-2] + b"X-T: 1\r\n\r\n" + get, [w_coded, w_get]),
         ("large-first", counted(KIB64) + get, [Wanted(body=KIB64), w_get]),
@@ -115,7 +122,8 @@ def pipelines():
         ("50-gets", get * 50, [w_get] * 50),
     ]:
         yield case("pipeline-" + name, wire, *wanted)
-    yield case("pipeline-close-last", one + counted(b"ok", b"Connection: close"), w_one, Wanted(body=b"ok"), closes=True)
+    yield case("pipeline-close-last", one + counted(b"ok", b"Connection: close"), w_one, Wanted(body=b"ok"),
+            closes=True)
     yield case("pipeline-1.0-last", one + head(method=b"GET", version=b"HTTP/1.0"), w_one, w_get, closes=True)
     yield case("pipeline-every-cut", counted(b"a") + coded, Wanted(body=b"a"), w_coded, every_cut=True)
 

@@ -34,16 +34,19 @@ def framings():
     yield case("length-blanks", lines(OK, b"content-length:\t %d \t" % len(BODY)) + BODY)
     yield case("length-all-bytes", counted(ALL_BYTES), body=ALL_BYTES)
     yield case("length-1MiB", counted(BIG), body=BIG, variants=("whole", "split"))
-    yield case("length-looks-like-head", counted(b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), body=b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
+    yield case("length-looks-like-head", counted(b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
+            body=b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
     yield case("length-then-close", counted(BODY), then="close")
     yield case("length-connection-close", counted(BODY, b"Connection: close"), then="close")
     yield case("chunked", chunked(BODY))
     yield case("chunked-bytes", chunked(*[ALL_BYTES[i:i + 1] for i in range(64)]), body=ALL_BYTES[:64])
     yield case("chunked-empty", chunked(), body=b"")
-    yield case("chunked-1MiB", chunked(*[BIG[i:i + 70000] for i in range(0, len(BIG), 70000)]), body=BIG, variants=("whole", "split"))
+    yield case("chunked-1MiB", chunked(*[BIG[i:i + 70000] for i in range(0, len(BIG), 70000)]), body=BIG,
+            variants=("whole", "split"))
     yield case("chunked-upper", lines(OK, CODING) + b"%X\r\n" % len(BODY) + BODY + b"\r\n" + END)
     yield case("chunked-zeros", lines(OK, CODING) + b"000%x\r\n" % len(BODY) + BODY + b"\r\n000\r\n\r\n")
-    yield case("chunked-extension", lines(OK, CODING) + b'%x;a="b;c"; d=e\r\n' % len(BODY) + BODY + b"\r\n0;last\r\n\r\n")
+    yield case("chunked-extension", lines(OK,
+            CODING) + b'%x;a="b;c"; d=e\r\n' % len(BODY) + BODY + b"\r\n0;last\r\n\r\n")
     yield case("chunked-trailer", chunked(BODY, end=b"0\r\nX-Sum: 1\r\n\r\n"))
     yield case("chunked-like-end", chunked(b"0\r\n\r\n", BODY), body=b"0\r\n\r\n" + BODY)
     yield case("chunked-case", lines(OK, b"TRANSFER-ENCODING:Chunked") + chunk(BODY) + END)
@@ -79,16 +82,21 @@ def statuses_and_fields():
     for code in (200, 201, 202, 203, 299, 300, 307, 400, 401, 404, 409, 418, 429, 499, 500, 501, 502, 503, 504, 599):
         yield case("status-%d" % code, counted(BODY, status=b"HTTP/1.1 %d Reason" % code), code, variants=("whole",))
     for name, line in [("empty-reason", b"HTTP/1.1 200 "), ("long-reason", b"HTTP/1.1 200 " + b"very " * 40 + b"long"),
-                       ("reason-high", b"HTTP/1.1 200 caf\xe9"), ("reason-tab", b"HTTP/1.1 200 a\tb"), ("reason-digits", b"HTTP/1.1 200 404 Not Found")]:
+                       ("reason-high", b"HTTP/1.1 200 caf\xe9"), ("reason-tab", b"HTTP/1.1 200 a\tb"),
+                       ("reason-digits", b"HTTP/1.1 200 404 Not Found")]:
         yield case(name, counted(BODY, status=line))
     field = good("answers: fields", "RFC 9110 5.5")
     for name, line, key, value in [
-        ("latin1", b"X-A: caf\xe9", b"X-A", b"caf\xe9"), ("no-blank", b"X-A:v", b"X-A", b"v"), ("blanks", b"X-A: \t v \t", b"X-A", b"v"), ("empty", b"X-A:", b"X-A", b""),
-        ("token-name", b"X!#$%&'*+-.^_`|~9: v", b"X!#$%&'*+-.^_`|~9", b"v"), ("4KiB", b"X-A: " + b"v" * 3000, b"X-A", b"v" * 3000),
-        ("type", b"Content-Type: application/vnd.docker.plugins.v1.2+json", b"Content-Type", b"application/vnd.docker.plugins.v1.2+json"),
+        ("latin1", b"X-A: caf\xe9", b"X-A", b"caf\xe9"), ("no-blank", b"X-A:v", b"X-A", b"v"),
+        ("blanks", b"X-A: \t v \t", b"X-A", b"v"), ("empty", b"X-A:", b"X-A", b""),
+        ("token-name", b"X!#$%&'*+-.^_`|~9: v", b"X!#$%&'*+-.^_`|~9", b"v"),
+        ("4KiB", b"X-A: " + b"v" * 3000, b"X-A", b"v" * 3000),
+        ("type", b"Content-Type: application/vnd.docker.plugins.v1.2+json", b"Content-Type",
+        b"application/vnd.docker.plugins.v1.2+json"),
     ]:
         yield field("field-" + name, counted(BODY, line), fields=((key, value),))
-    yield field("fields-60", counted(BODY, *[b"X-%d: v%d" % (i, i) for i in range(60)]), fields=tuple((b"X-%d" % i, b"v%d" % i) for i in range(60)))
+    yield field("fields-60", counted(BODY, *[b"X-%d: v%d" % (i, i) for i in range(60)]),
+            fields=tuple((b"X-%d" % i, b"v%d" % i) for i in range(60)))
     yield field("fields-repeated", counted(BODY, b"X-A: 1", b"X-B: 2", b"x-a: 3"), fields=((b"X-A", b"1, 3"),))
 
 
@@ -96,8 +104,10 @@ def interims():
     case = good("answers: 1xx", "RFC 9110 15.2")
     final = counted(BODY)
     for name, interim in [
-        ("100", lines(b"HTTP/1.1 100 Continue")), ("102", lines(b"HTTP/1.1 102 Processing")), ("103", lines(b"HTTP/1.1 103 Early Hints", b"Link: </a>")),
-        ("five", lines(b"HTTP/1.1 102 Processing") * 5), ("100-then-103", lines(b"HTTP/1.1 100 Continue") + lines(b"HTTP/1.1 103 Early Hints")),
+        ("100", lines(b"HTTP/1.1 100 Continue")), ("102", lines(b"HTTP/1.1 102 Processing")),
+        ("103", lines(b"HTTP/1.1 103 Early Hints", b"Link: </a>")),
+        ("five", lines(b"HTTP/1.1 102 Processing") * 5), ("100-then-103",
+        lines(b"HTTP/1.1 100 Continue") + lines(b"HTTP/1.1 103 Early Hints")),
         ("199", lines(b"HTTP/1.1 199 Odd")),
     ]:
         yield case("1xx-" + name, interim + final)
@@ -116,15 +126,18 @@ def other_clients():
     """An HTTP/1.0 client gets no chunks (RFC 9112 6.1) and a closed connection."""
     case = good("answers: to HTTP/1.0", "RFC 9112 6.1, 9.3")
     for name, raw, then in [("length", counted(BODY), "keep"), ("chunked", chunked(BODY[:9], BODY[9:]), "keep"),
-                            ("until-close", lines(OK) + BODY, "close"), ("trailer", chunked(BODY, end=b"0\r\nX-A: b\r\n\r\n"), "keep")]:
+                            ("until-close", lines(OK) + BODY, "close"),
+                            ("trailer", chunked(BODY, end=b"0\r\nX-A: b\r\n\r\n"), "keep")]:
         yield case("to-1.0-" + name, raw, version=b"HTTP/1.0", then=then)
     yield case("to-1.0-204", lines(b"HTTP/1.1 204 No Content"), 204, b"", version=b"HTTP/1.0")
     early = good("answers: before the request ended", "RFC 9112 7.5, 9.5")
-    for name, raw, status in [("413", counted(BODY, b"Connection: close", status=b"HTTP/1.1 413 Content Too Large"), 413), ("200", counted(BODY), 200),
+    for name, raw, status in [("413", counted(BODY, b"Connection: close", status=b"HTTP/1.1 413 Content Too Large"),
+            413), ("200", counted(BODY), 200),
                               ("400-chunked", chunked(BODY, status=b"HTTP/1.1 400 Bad Request"), 400)]:
         yield early("early-%s-small" % name, raw, status, early=True, upload=1000)
         yield early("early-%s-1MiB" % name, raw, status, early=True, upload=1 << 20)
-    yield early("early-413-closes", counted(BODY, b"Connection: close", status=b"HTTP/1.1 413 Content Too Large"), 413, early=True, upload=1000, then="close",
+    yield early("early-413-closes", counted(BODY, b"Connection: close", status=b"HTTP/1.1 413 Content Too Large"), 413,
+            early=True, upload=1000, then="close",
                 or_bad_gateway=True)
 
 

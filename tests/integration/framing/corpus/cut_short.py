@@ -8,7 +8,8 @@ CODED = head(b"Transfer-Encoding: chunked") + chunk(b"hello")
 
 def complete():
     def case(name, wire, *wanted, **options):
-        return Accepted("half-close-" + name, "half-close", "RFC 9112 9.6: the answer still comes", wire, wanted, closes=True, half_close=True,
+        return Accepted("half-close-" + name, "half-close", "RFC 9112 9.6: the answer still comes", wire, wanted,
+                closes=True, half_close=True,
                         **options)
     yield case("length", counted(b"ok"), Wanted(body=b"ok"))
     yield case("no-body", head(), Wanted())
@@ -27,17 +28,25 @@ def incomplete():
             return CutShort("cut-%s-%s" % (leave, name), "cut short", "RFC 9112 8", wire, leave, **options)
         whole = head(b"Content-Length: 5")
         for name, wire in [
-            ("nothing", b""), ("method", b"POST"), ("request-line", b"POST " + X + b" HTTP/1.1"), ("request-line-crlf", b"POST " + X + b" HTTP/1.1\r\n"),
-            ("field", b"POST " + X + b" HTTP/1.1\r\n" + HOST), ("field-crlf", whole[:-2]), ("field-cr", whole[:-1]), ("colon", whole[:60]),
+            ("nothing", b""), ("method", b"POST"), ("request-line", b"POST " + X + b" HTTP/1.1"),
+            ("request-line-crlf", b"POST " + X + b" HTTP/1.1\r\n"),
+            ("field", b"POST " + X + b" HTTP/1.1\r\n" + HOST), ("field-crlf", whole[:-2]), ("field-cr", whole[:-1]),
+            ("colon", whole[:60]),
         ]:
             yield case("head-" + name, wire, partial=False)
         for name, wire in [
-            ("0-of-5", whole), ("4-of-5", whole + b"hell"), ("half-of-128KiB", head(b"Content-Length: 131072") + KIB64), ("1-of-2^40", head(b"Content-Length: 1099511627776") + b"x"),
-            ("chunked-nothing", head(b"Transfer-Encoding: chunked")), ("chunked-size", head(b"Transfer-Encoding: chunked") + b"5"),
-            ("chunked-size-cr", head(b"Transfer-Encoding: chunked") + b"5\r"), ("chunked-data", head(b"Transfer-Encoding: chunked") + b"5\r\nhel"),
-            ("chunked-data-end", head(b"Transfer-Encoding: chunked") + b"5\r\nhello"), ("chunked-after-chunk", CODED), ("chunked-zero", CODED + b"0"),
-            ("chunked-zero-crlf", CODED + b"0\r\n"), ("chunked-zero-crlf-cr", CODED + b"0\r\n\r"), ("chunked-trailer", CODED + b"0\r\nX-A: b\r\n"),
-            ("chunked-extension", head(b"Transfer-Encoding: chunked") + b"5;a=b"), ("chunked-huge", head(b"Transfer-Encoding: chunked") + b"7fffffff\r\nabc"),
+            ("0-of-5", whole), ("4-of-5", whole + b"hell"), ("half-of-128KiB", head(b"Content-Length: 131072") + KIB64),
+            ("1-of-2^40", head(b"Content-Length: 1099511627776") + b"x"),
+            ("chunked-nothing", head(b"Transfer-Encoding: chunked")), ("chunked-size",
+            head(b"Transfer-Encoding: chunked") + b"5"),
+            ("chunked-size-cr", head(b"Transfer-Encoding: chunked") + b"5\r"),
+            ("chunked-data", head(b"Transfer-Encoding: chunked") + b"5\r\nhel"),
+            ("chunked-data-end", head(b"Transfer-Encoding: chunked") + b"5\r\nhello"), ("chunked-after-chunk", CODED),
+            ("chunked-zero", CODED + b"0"),
+            ("chunked-zero-crlf", CODED + b"0\r\n"), ("chunked-zero-crlf-cr", CODED + b"0\r\n\r"),
+            ("chunked-trailer", CODED + b"0\r\nX-A: b\r\n"),
+            ("chunked-extension", head(b"Transfer-Encoding: chunked") + b"5;a=b"),
+            ("chunked-huge", head(b"Transfer-Encoding: chunked") + b"7fffffff\r\nabc"),
             ("expect", head(b"Expect: 100-continue", b"Content-Length: 5")),
         ]:
             yield case("body-" + name, wire)

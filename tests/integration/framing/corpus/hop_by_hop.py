@@ -10,7 +10,8 @@ END_TO_END = (b"X-End", b"kept")
 def requests():
     def case(name, *fields, closes=False, absent=(MARK,)):
         wanted = Wanted(body=b"ok", fields=(END_TO_END,), absent=absent)
-        return Accepted("hop-" + name, "hop-by-hop", RULE, counted(b"ok", b"X-End: kept", *fields), (wanted,), closes=closes)
+        return Accepted("hop-" + name, "hop-by-hop", RULE, counted(b"ok", b"X-End: kept", *fields), (wanted,),
+                closes=closes)
     yield case("named", b"Connection: X-Hop", b"X-Hop: " + MARK)
     yield case("named-before", b"X-Hop: " + MARK, b"Connection: X-Hop")
     yield case("named-case", b"Connection: x-hOP", b"X-HOP: " + MARK)
@@ -23,7 +24,8 @@ def requests():
     yield case("named-with-close", b"Connection: close, X-Hop", b"X-Hop: " + MARK, closes=True)
     yield case("named-absent", b"Connection: X-Not-There")
     yield case("named-underscore", b"Connection: X_Hop", b"X_Hop: " + MARK)
-    yield case("named-30", b"Connection: " + b", ".join(b"X-H%d" % i for i in range(30)), *[b"X-H%d: " % i + MARK for i in range(30)])
+    yield case("named-30", b"Connection: " + b", ".join(b"X-H%d" % i for i in range(30)),
+            *[b"X-H%d: " % i + MARK for i in range(30)])
     yield case("keep-alive", b"Connection: keep-alive", b"Keep-Alive: timeout=5, " + MARK)
     yield case("keep-alive-unnamed", b"Keep-Alive: " + MARK)
     yield case("keep-alive-named", b"Connection: Keep-Alive", b"Keep-Alive: " + MARK)
@@ -33,22 +35,26 @@ def requests():
     yield case("te-unnamed", b"TE: " + MARK)
     yield case("upgrade", b"Connection: Upgrade", b"Upgrade: " + MARK)
     yield case("upgrade-unnamed", b"Upgrade: " + MARK)
-    yield case("upgrade-websocket", b"Connection: keep-alive, Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13",
+    yield case("upgrade-websocket", b"Connection: keep-alive, Upgrade", b"Upgrade: websocket",
+            b"Sec-WebSocket-Version: 13",
                absent=(b"Upgrade",))
     yield case("upgrade-h2c", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: " + MARK)
     yield case("proxy-authorization", b"Proxy-Authorization: Basic " + MARK)
     yield case("proxy-authenticate", b"Proxy-Authenticate: Basic " + MARK)
     yield case("proxy-authorization-named", b"Connection: Proxy-Authorization", b"Proxy-Authorization: Basic " + MARK)
-    yield Accepted("hop-chunked-named", "hop-by-hop", RULE, head(b"Connection: X-Hop", b"X-Hop: " + MARK, b"X-End: kept", b"Transfer-Encoding: chunked")
+    yield Accepted("hop-chunked-named", "hop-by-hop", RULE, head(b"Connection: X-Hop", b"X-Hop: " + MARK,
+            b"X-End: kept", b"Transfer-Encoding: chunked")
                    + chunk(b"ok") + b"0\r\n\r\n", (Wanted(body=b"ok", fields=(END_TO_END,), absent=(MARK,)),))
-    yield Accepted("hop-1.0-keep-alive", "hop-by-hop", RULE, counted(b"ok", b"Connection: keep-alive, X-Hop", b"X-Hop: " + MARK, b"X-End: kept",
+    yield Accepted("hop-1.0-keep-alive", "hop-by-hop", RULE, counted(b"ok", b"Connection: keep-alive, X-Hop",
+            b"X-Hop: " + MARK, b"X-End: kept",
                    version=b"HTTP/1.0"), (Wanted(body=b"ok", fields=(END_TO_END,), absent=(MARK,)),))
 
 
 def responses():
     def case(name, *fields, absent=(MARK,), **options):
         raw = lines(b"HTTP/1.1 200 OK", b"X-End: kept", b"Content-Length: 2", *fields) + b"ok"
-        return Response("answer-hop-" + name, "answers: hop-by-hop", RULE, raw, 200, b"ok", fields=(END_TO_END,), absent=absent, **options)
+        return Response("answer-hop-" + name, "answers: hop-by-hop", RULE, raw, 200, b"ok", fields=(END_TO_END,),
+                absent=absent, **options)
     yield case("named", b"Connection: X-Hop", b"X-Hop: " + MARK)
     yield case("named-before", b"X-Hop: " + MARK, b"Connection: X-Hop")
     yield case("named-case", b"Connection: X-HOP", b"x-hop: " + MARK)

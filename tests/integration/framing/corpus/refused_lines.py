@@ -17,7 +17,8 @@ def refused(group, rule, **defaults):
 def request_lines():
     case = refused("request line", "RFC 9112 3", statuses=BAD_VERSION)
     for name, line in [
-        ("two-blanks-before-target", b"POST  " + X + b" HTTP/1.1"), ("two-blanks-after-target", b"POST " + X + b"  HTTP/1.1"),
+        ("two-blanks-before-target", b"POST  " + X + b" HTTP/1.1"), ("two-blanks-after-target",
+        b"POST " + X + b"  HTTP/1.1"),
         ("trailing-blank", b"POST " + X + b" HTTP/1.1 "), ("trailing-tab", b"POST " + X + b" HTTP/1.1\t"),
         ("leading-blank", b" POST " + X + b" HTTP/1.1"), ("leading-tab", b"\tPOST " + X + b" HTTP/1.1"),
         ("tab-before-target", b"POST\t" + X + b" HTTP/1.1"), ("tab-after-target", b"POST " + X + b"\tHTTP/1.1"),
@@ -31,26 +32,34 @@ def request_lines():
         yield case("line-" + name, lines(line, *REST))
     method = refused("request line", "RFC 9110 9.1: a method is a token", statuses=frozenset({400, 405, 501}))
     for name, text in [
-        ("nul", b"PO\0ST"), ("paren", b"PO(ST"), ("colon", b"POST:"), ("at", b"P@ST"), ("slash", b"PO/ST"), ("quote", b'"POST"'),
-        ("high", b"P\xd6ST"), ("del", b"POST\x7f"), ("braces", b"{POST}"), ("comma", b"GET,POST"), ("bell", b"\x07POST"),
+        ("nul", b"PO\0ST"), ("paren", b"PO(ST"), ("colon", b"POST:"), ("at", b"P@ST"), ("slash", b"PO/ST"),
+        ("quote", b'"POST"'),
+        ("high", b"P\xd6ST"), ("del", b"POST\x7f"), ("braces", b"{POST}"), ("comma", b"GET,POST"),
+        ("bell", b"\x07POST"),
     ]:
         yield method("method-" + name, lines(text + b" " + X + b" HTTP/1.1", *REST))
 
 
 def versions():
     case = refused("version", "RFC 9112 2.3, RFC 9110 15.6.6", statuses=BAD_VERSION)
-    for text in (b"HTTP/2.0", b"HTTP/3.0", b"HTTP/0.9", b"HTTP/9.9", b"HTTP/2", b"HTTP/1", b"HTTP/1.", b"HTTP/.1", b"HTTP/1.10",
-                 b"HTTP/01.1", b"HTTP/1.01", b"HTTP/11.1", b"HTTP1.1", b"http/1.1", b"Http/1.1", b"HTTPS/1.1", b"HTTP/1.1x",
-                 b"HTTP/x.1", b"HTTP/1,1", b"HTTP/+1.1", b"HTTP/-1.1", b"HTTP/1.-1", b"HTTP/1.1\0", b"HTTP//1.1", b"HTTP/1.1/",
-                 b"HTTP/1\xb91", b"ICY/1.1", b"RTSP/1.0", b"HTTP /1.1", b"HTTP/ 1.1", b"HTTP/1 .1", b"HTTP/1. 1", b"XHTTP/1.1"):
+    for text in (b"HTTP/2.0", b"HTTP/3.0", b"HTTP/0.9", b"HTTP/9.9", b"HTTP/2", b"HTTP/1", b"HTTP/1.", b"HTTP/.1",
+            b"HTTP/1.10",
+                 b"HTTP/01.1", b"HTTP/1.01", b"HTTP/11.1", b"HTTP1.1", b"http/1.1", b"Http/1.1", b"HTTPS/1.1",
+                 b"HTTP/1.1x",
+                 b"HTTP/x.1", b"HTTP/1,1", b"HTTP/+1.1", b"HTTP/-1.1", b"HTTP/1.-1", b"HTTP/1.1\0", b"HTTP//1.1",
+                 b"HTTP/1.1/",
+                 b"HTTP/1\xb91", b"ICY/1.1", b"RTSP/1.0", b"HTTP /1.1", b"HTTP/ 1.1", b"HTTP/1 .1", b"HTTP/1. 1",
+                 b"XHTTP/1.1"):
         yield case("version-" + text.decode("latin-1").replace("\0", "NUL"), lines(b"POST " + X + b" " + text, *REST))
 
 
 def targets():
     case = refused("request target", "RFC 9112 3.2, RFC 3986")
     for name, target in [
-        ("blank", b"/VolumeDriver.X y"), ("nul", b"/VolumeDriver.X\0"), ("nul-first", b"\0" + X), ("soh", b"/Volume\x01Driver.X"),
-        ("tab", b"/VolumeDriver\t.X"), ("vt", b"/VolumeDriver.\x0bX"), ("esc", b"/VolumeDriver.\x1bX"), ("del", b"/VolumeDriver.X\x7f"),
+        ("blank", b"/VolumeDriver.X y"), ("nul", b"/VolumeDriver.X\0"), ("nul-first", b"\0" + X),
+        ("soh", b"/Volume\x01Driver.X"),
+        ("tab", b"/VolumeDriver\t.X"), ("vt", b"/VolumeDriver.\x0bX"), ("esc", b"/VolumeDriver.\x1bX"),
+        ("del", b"/VolumeDriver.X\x7f"),
         ("latin1", b"/VolumeDriver.\xe9"), ("utf8", "/VolumeDriver.é".encode()), ("high", b"\xff\xfe" + X),
         ("cr", b"/VolumeDriver.\rX"), ("fragment", X + b"#part"), ("only-fragment", b"#"),
     ]:
@@ -58,7 +67,8 @@ def targets():
     form = refused("request target", "RFC 9112 3.2: no such form for this method", statuses=WIDE)
     for name, line in [
         ("relative", b"POST VolumeDriver.X HTTP/1.1"), ("authority", b"POST plugin:80 HTTP/1.1"),
-        ("asterisk", b"POST * HTTP/1.1"), ("asterisk-GET", b"GET * HTTP/1.1"), ("backslash", b"POST \\VolumeDriver.X HTTP/1.1"),
+        ("asterisk", b"POST * HTTP/1.1"), ("asterisk-GET", b"GET * HTTP/1.1"),
+        ("backslash", b"POST \\VolumeDriver.X HTTP/1.1"),
         ("query-only", b"POST ?a=b HTTP/1.1"), ("CONNECT", b"CONNECT plugin:80 HTTP/1.1"),
         ("CONNECT-path", b"CONNECT " + X + b" HTTP/1.1"), ("empty-authority", b"POST http:///VolumeDriver.X HTTP/1.1"),
         ("userinfo", b"POST http://user:pass@plugin/VolumeDriver.X HTTP/1.1"),
@@ -102,7 +112,8 @@ def foreign():
     rng = random.Random(9112)
     hello = bytes.fromhex("16030100f4010000f00303") + rng.randbytes(32) + b"\x20" + rng.randbytes(200)
     for name, wire in [
-        ("tls-client-hello", hello), ("random", rng.randbytes(600)), ("random-crlfcrlf", rng.randbytes(600) + b"\r\n\r\n"),
+        ("tls-client-hello", hello), ("random", rng.randbytes(600)), ("random-crlfcrlf",
+        rng.randbytes(600) + b"\r\n\r\n"),
         ("zeros", b"\0" * 1024), ("high", b"\xff" * 1024 + b"\r\n\r\n"), ("ssh", b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"),
         ("json", b'{"Name": "v"}\r\n\r\n'), ("smtp", b"EHLO plugin\r\nMAIL FROM:<a@b>\r\n\r\n"),
         ("response", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), ("redis", b"*1\r\n$4\r\nPING\r\n\r\n"),
@@ -122,7 +133,8 @@ def sizes():
     for name, wire in [
         ("target-1MiB", lines(b"POST /VolumeDriver." + b"X" * meg + b" HTTP/1.1", *REST)),
         ("method-1MiB", lines(b"P" * meg + b" " + X + b" HTTP/1.1", *REST)),
-        ("value-1MiB", lines(first, *REST, b"X-A: " + b"v" * meg)), ("name-1MiB", lines(first, *REST, b"n" * meg + b": v")),
+        ("value-1MiB", lines(first, *REST, b"X-A: " + b"v" * meg)), ("name-1MiB",
+        lines(first, *REST, b"n" * meg + b": v")),
         ("fields-20000", lines(first, *REST, *[b"X-%d: v" % i for i in range(20000)])),
         ("total-4MiB", lines(first, *REST, *[b"X-%d: " % i + b"v" * 4000 for i in range(1024)])),
         ("blanks-1MiB", lines(first, *REST, b"X-A:" + b" " * meg + b"v")),
@@ -130,7 +142,8 @@ def sizes():
         yield case("size-" + name, wire)
     endless = refused("sizes", "RFC 9112 3: bounded without an end", statuses=TOO_LARGE, may_wait=True)
     yield endless("size-endless-line", b"POST /VolumeDriver." + b"X" * meg)
-    yield endless("size-endless-fields", b"\r\n".join([first, *REST, *[b"X-%d: v" % i for i in range(50000)]]) + b"\r\n")
+    yield endless("size-endless-fields",
+            b"\r\n".join([first, *REST, *[b"X-%d: v" % i for i in range(50000)]]) + b"\r\n")
 
 
 def after_valid():
@@ -138,7 +151,8 @@ def after_valid():
     case = refused("after a valid one", "RFC 9112 9.3.2", answered=1)
     good = counted(b"one")
     for name, bad in [
-        ("blank-line-start", lines(b" POST " + X + b" HTTP/1.1", *REST)), ("two-hosts", lines(b"POST " + X + b" HTTP/1.1", HOST, *REST)),
+        ("blank-line-start", lines(b" POST " + X + b" HTTP/1.1", *REST)),
+        ("two-hosts", lines(b"POST " + X + b" HTTP/1.1", HOST, *REST)),
         ("both-framings", lines(b"POST " + X + b" HTTP/1.1", *REST, b"Transfer-Encoding: chunked") + b"0\r\n\r\n"),
         ("nul", lines(b"POST " + X + b" HTTP/1.1", *REST, b"X-A: \0")), ("extra-body", b"extra\r\n\r\n"),
         ("cr", lines(b"POST " + X + b" HTTP/1.1", *REST, b"X-A: a\rb")),
