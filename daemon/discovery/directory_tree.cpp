@@ -71,7 +71,7 @@ DirectoryTree::DirectoryTree(CoreLoop& loop, const SearchOrder& order, Listener 
       roots_(order.root_count()) {
     for (std::size_t root = 0; root < roots_.size(); ++root) {
         root_watches_.push_back(paths_.watch(order.absolute({root, {}}), [this, root] {
-            refresh_directory({root, {}}, Touch::created);
+            refresh_directory({root, {}});
             listener_.settled();
         }));
     }
@@ -103,7 +103,7 @@ void DirectoryTree::on_events(const std::vector<Inotify::Event>& events) {
             if (!event.name.empty()) {
                 on_entry(directory, event);
             } else if ((event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)) != 0) {
-                refresh_directory(directory, Touch::created);
+                refresh_directory(directory);
             }
         }
     }
@@ -121,8 +121,11 @@ void DirectoryTree::on_entry(const EntryPath& directory, const Inotify::Event& e
     } else if ((event.mask & (IN_ISDIR | IN_CLOSE_WRITE)) == 0) {
         is_link = refresh_link(path);
     }
-    if (is_link || (event.mask & IN_ISDIR) != 0 || contains(path.root, path.relative)) {
-        refresh_directory(path, Touch::created);
+    constexpr std::uint32_t kDirectoryAttributes = IN_ISDIR | IN_ATTRIB;
+    if ((event.mask & kDirectoryAttributes) == kDirectoryAttributes && contains(path.root, path.relative)) {
+        reread_directory(path);
+    } else if (is_link || (event.mask & IN_ISDIR) != 0 || contains(path.root, path.relative)) {
+        refresh_directory(path);
     }
     if (!SearchOrder::may_define(path.root, name)) return;
     if (vanished) {
@@ -137,7 +140,7 @@ void DirectoryTree::on_entry(const EntryPath& directory, const Inotify::Event& e
 }
 
 void DirectoryTree::on_link(const EntryPath& link) {
-    refresh_directory(link, Touch::created);
+    refresh_directory(link);
     if (SearchOrder::may_define(link.root, last_part(link.relative))) listener_.touched(link, Touch::seen);
     listener_.settled();
 }
@@ -149,13 +152,22 @@ void DirectoryTree::refresh_directory(const EntryPath& path, Touch touch) {
     }
     auto watch = inotify_.watch(order_.absolute(path));
     const auto known = roots_[path.root].find(path.relative);
+    const bool is_known = known != roots_[path.root].end();
+    if (watch && is_known && known->second.watch.descriptor() == watch->descriptor()) return;
+    replace_directory(path, std::move(watch), touch);
+}
+
+void DirectoryTree::reread_directory(const EntryPath& path) {
+    replace_directory(path, inotify_.watch(order_.absolute(path)), Touch::seen);
+}
+
+void DirectoryTree::replace_directory(const EntryPath& path, Result<Inotify::Watch, std::error_code> watch,
+                                      Touch touch) {
+    drop_directory(path);
     if (watch) {
-        if (known != roots_[path.root].end() && known->second.watch.descriptor() == watch->descriptor()) return;
-        drop_directory(path);
         if (!is_loop(path, watch->descriptor())) add_directory(path, std::move(*watch), touch);
         return;
     }
-    drop_directory(path);
     if (watch.error() == std::errc::no_space_on_device) {
         meet_limit("changes in some of them, because fs.inotify.max_user_watches is too low (raise it with sysctl)");
         add_directory(path, {}, touch);

@@ -35,6 +35,7 @@ public:
     enum class Touch {
         seen,        ///< found by a full scan, changed or gone
         created,     ///< new, and perhaps still being written
+        found,       ///< in a directory that has just come into view; perhaps new, perhaps in place of another
         attributes,  ///< owner or mode changed, or the number of links
     };
     struct Listener {
@@ -68,7 +69,11 @@ private:
     void on_entry(const EntryPath& directory, const Inotify::Event& event);
     void on_link(const EntryPath& link);
 
-    void refresh_directory(const EntryPath& path, Touch touch);
+    /// What came into view as a directory is read; what is the same directory as before is left alone.
+    void refresh_directory(const EntryPath& path, Touch touch = Touch::found);
+    /// Reads a directory again even if it is the same: who may enter it has changed.
+    void reread_directory(const EntryPath& path);
+    void replace_directory(const EntryPath& path, Result<Inotify::Watch, std::error_code> watch, Touch touch);
     void add_directory(const EntryPath& path, Inotify::Watch watch, Touch touch);
     void read_directory(const EntryPath& path, Touch touch);
     void drop_directory(const EntryPath& path);

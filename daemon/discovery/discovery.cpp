@@ -32,7 +32,7 @@ constexpr std::size_t kMaxDefinitions = 10'000;
 constexpr auto kEmptyFileSettles = 1s;
 /// A new file that is not empty and not linked from elsewhere: either it is being written right now, or it got its name
 /// when it was complete, for which there is no further event. Well below the 20 ms in which a change must be acted on.
-constexpr auto kNewFileSettles = 5ms;
+constexpr auto kNewFileSettles = 2ms;
 /// Where a limit keeps changes from being noticed, they are looked for.
 constexpr auto kIncompleteRescan = 30s;
 
@@ -103,7 +103,7 @@ private:
 
     void on_touched(const EntryPath& file, DirectoryTree::Touch touch) {
         using Touch = DirectoryTree::Touch;
-        if (touch == Touch::created && wait_for_writer(file)) return;
+        if ((touch == Touch::created || touch == Touch::found) && wait_for_writer(file, touch)) return;
         if (touch == Touch::attributes && settling_.contains(file)) return;
         settling_.forget(file);
         touch_name(file);
@@ -113,10 +113,14 @@ private:
         if (auto name = order_.name_of(file)) touched_.insert(std::move(*name));
     }
 
-    bool wait_for_writer(const EntryPath& file) {
+    bool wait_for_writer(const EntryPath& file, DirectoryTree::Touch touch) {
         struct stat status {};
         if (lstat(order_.absolute(file).c_str(), &status) != 0) return false;
         if (!S_ISREG(status.st_mode) || status.st_nlink != 1 || settling_.size() >= kMaxDefinitions) return false;
+        // A directory that is swapped for another must not make its plugins vanish for the time of waiting.
+        const bool replaces =
+            touch == DirectoryTree::Touch::found && definitions_.contains(order_.name_of(file).value_or(""));
+        if (replaces && status.st_size > 0) return false;
         settling_.add(file, status.st_size == 0 ? Scheduler::Clock::duration{kEmptyFileSettles} : kNewFileSettles);
         return true;
     }

@@ -20,7 +20,10 @@ struct DiscoverySettings {
 };
 
 /// Finds legacy plugins by Docker's rule (Docker Plugin API, "Plugin discovery") and keeps that knowledge true with
-/// inotify: whatever happens to the directories, the definitions told are those that a fresh scan would find.
+/// inotify: whatever happens to the directories, the definitions told are those that a fresh scan would find. This
+/// includes directories that do not exist yet and the targets of symbolic links. A new file is told once it is closed.
+/// What inotify cannot see is a file system that is mounted over a directory, and changes made by other hosts on a
+/// network file system: rescan() finds those.
 /// Thread: the core loop's. The loop outlives it.
 class Discovery {
 public:

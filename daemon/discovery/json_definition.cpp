@@ -88,7 +88,13 @@ private:
         if (strict) return std::move(*strict);
         auto tolerant = parse_json(text_, TrailingCommas::accepted);
         if (!tolerant) {
-            return fail(Complaint{offset_of(tolerant.error()), "it is not JSON: " + tolerant.error().message,
+            const std::size_t offset = offset_of(tolerant.error());
+            // RapidJSON calls this an invalid escape sequence, which nobody who sees the file would look for.
+            const bool line_break = offset < text_.size() && (text_[offset] == '\n' || text_[offset] == '\r');
+            const bool in_string = tolerant.error().message.find("in string") != std::string::npos;
+            return fail(Complaint{offset,
+                                  "it is not JSON: " + (line_break && in_string ? "The line ends inside a string."
+                                                                                : tolerant.error().message),
                                   "correct the file there, or " + example()});
         }
         const std::size_t after = offset_of(strict.error());

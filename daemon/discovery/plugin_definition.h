@@ -23,7 +23,7 @@ struct PluginDefinition {
     };
 
     std::string name;  ///< PluginName's text, or the file's name escaped where problem is bad_name
-    std::string file;  ///< absolute path of the file or socket that wins
+    std::string file;  ///< absolute path of the file or socket that wins; escaped where problem is bad_name
     Source source = Source::spec;
     std::optional<Endpoint> endpoint;  ///< present exactly where problem is none
     Problem problem = Problem::none;
