@@ -71,7 +71,7 @@ tour_tls() {
     --tls-cert $Q/tls/server.pem --tls-key $Q/tls/server.key'
     show "echo '{
   \"Name\": \"securefs\",
-  \"Addr\": \"https://localhost:${address##*:}\",
+  \"Addr\": \"https://${address#tcp://}\",
   \"TLSConfig\": {
     \"CAFile\": \"$Q/tls/ca.pem\",
     \"CertFile\": \"$Q/tls/client.pem\",

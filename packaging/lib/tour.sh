@@ -20,12 +20,14 @@ remark() {
     tell "$@"
 }
 
-# Ends the tour: what went wrong, and what brokerd said last.
+# Ends the tour: what went wrong, what brokerd thinks of its plugins, and what it said last.
 fail() {
     printf '\n%sThe tour stops here: %s%s\n' "$red" "$*" "$plain" >&2
     if [[ -s ${place:-}/log/brokerd ]]; then
         printf 'The last lines of %s:\n' "$place/log/brokerd" >&2
         tail -n 15 "$place/log/brokerd" | sed 's/^/   | /' >&2
+        printf 'pluginctl ls:\n' >&2
+        timeout 5 pluginctl ls --no-trunc 2>&1 | sed 's/^/   | /' >&2 || true
     fi
     exit 1
 }
