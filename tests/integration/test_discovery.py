@@ -16,16 +16,12 @@ SPEC = "unix:///nonexistent/{}.sock\n"
 
 
 def expected_definition(broker, name):
-    """Docker's rule, written down a second time: the first of these files that exists."""
-    candidates = [broker.engine_sockets / f"{name}.sock", broker.engine_sockets / name / f"{name}.sock"]
+    """Docker's rule for spec files, written down a second time: the first of these that exists."""
     for directory in broker.specs:
         for extension in ("spec", "json"):
-            candidates += [directory / f"{name}.{extension}", directory / name / f"{name}.{extension}"]
-    ours = {os.path.realpath(path) for path in broker.runtime.glob("plugins/*.sock")}
-    inodes = {os.stat(path).st_ino for path in ours}
-    for path in candidates:
-        if path.exists() and not (path.suffix == ".sock" and path.stat().st_ino in inodes):
-            return str(path)
+            for path in (directory / f"{name}.{extension}", directory / name / f"{name}.{extension}"):
+                if path.exists():
+                    return str(path)
     return None
 
 

@@ -79,7 +79,7 @@ def test_every_kind_of_trouble_at_once(broker, mobyfs, certificates):
     found = finding(broker, "rejected", "rejected")
     assert "JSON" in found["Cause"]
     found = finding(broker, "volumes", "wrong-capability")
-    assert "NetworkDriver" in found["Cause"] and "VolumeDriver" in found["Cause"] + found["Remedy"]
+    assert "NetworkDriver" in found["Cause"]
     found = finding(broker, "comma", "warning")
     assert "comma" in found["Cause"]
 
@@ -121,6 +121,19 @@ def test_a_name_too_long_for_a_socket_is_told(broker, mobyfs, length):
         assert "107" in finding(broker, name, "not-published")["Cause"]
     else:
         assert length == 90
+
+
+def test_directories_on_two_file_systems_are_told(broker, mobyfs):
+    """A socket cannot have names on both, so engines would not see it."""
+    plugin = mobyfs()
+    broker = broker(engine_sockets="/run/elsewhere")
+    broker.define("mobyfs", plugin.url)
+    broker.start()
+    view = broker.wait_state("mobyfs", "active")
+    assert view["Published"] == [str(broker.published("mobyfs"))]
+    found = finding(broker, "mobyfs", "not-published")
+    assert "file system" in found["Cause"] and "--runtime-root" in found["Cause"] + found["Remedy"]
+    assert broker.call("mobyfs", "VolumeDriver.List").status == 200
 
 
 def test_findings_go_away_when_the_trouble_is_over(broker, mobyfs):
