@@ -55,6 +55,7 @@ public:
     OpenDirectory(const OpenDirectory&) = delete;
     OpenDirectory& operator=(const OpenDirectory&) = delete;
 
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): POSIX lets threads read different streams, and this one is ours alone
     [[nodiscard]] const dirent* next() { return stream_ == nullptr ? nullptr : readdir(stream_); }
 
 private:

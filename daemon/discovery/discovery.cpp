@@ -66,7 +66,7 @@ Look look_at(const std::string& file, PluginDefinition::Source source, const Dis
 
 class Discovery::Impl {
 public:
-    Impl(CoreLoop& loop, DiscoverySettings settings, IsOwnSocket is_own_socket, Changed changed)
+    Impl(CoreLoop& loop, const DiscoverySettings& settings, IsOwnSocket is_own_socket, Changed changed)
         : loop_{loop},
           order_{settings.engine_socket_directory, settings.spec_directories},
           trust_{settings.allow_unsafe_files ? FileTrust::anybody : FileTrust::root_or_own},
@@ -236,8 +236,8 @@ private:
     std::optional<DirectoryTree> tree_;  ///< from start() on
 };
 
-Discovery::Discovery(CoreLoop& loop, DiscoverySettings settings, IsOwnSocket is_own_socket, Changed changed)
-    : impl_{std::make_unique<Impl>(loop, std::move(settings), std::move(is_own_socket), std::move(changed))} {}
+Discovery::Discovery(CoreLoop& loop, const DiscoverySettings& settings, IsOwnSocket is_own_socket, Changed changed)
+    : impl_{std::make_unique<Impl>(loop, settings, std::move(is_own_socket), std::move(changed))} {}
 
 Discovery::~Discovery() = default;
 

@@ -32,7 +32,7 @@ public:
     /// Whether the socket with this status is one that brokerd itself has published (and so is no plugin).
     using IsOwnSocket = std::function<bool(const struct stat& status)>;
 
-    Discovery(CoreLoop& loop, DiscoverySettings settings, IsOwnSocket is_own_socket, Changed changed);
+    Discovery(CoreLoop& loop, const DiscoverySettings& settings, IsOwnSocket is_own_socket, Changed changed);
     ~Discovery();
     Discovery(const Discovery&) = delete;
     Discovery& operator=(const Discovery&) = delete;

@@ -72,7 +72,7 @@ private:
     }
 
     /// What a right file looks like, for remedies.
-    std::string example() const {
+    [[nodiscard]] std::string example() const {
         return fmt::format(R"(write {{"Name": "{}", "Addr": "tcp://HOST:PORT"}})", definition_.name);
     }
 
@@ -105,7 +105,7 @@ private:
         return std::move(*tolerant);
     }
 
-    std::size_t offset_of(const JsonError& error) const {
+    [[nodiscard]] std::size_t offset_of(const JsonError& error) const {
         std::size_t line_start = 0;
         for (std::size_t line = 1; line < error.line; ++line) line_start = text_.find('\n', line_start) + 1;
         return line_start + error.column - 1;
@@ -159,7 +159,7 @@ private:
         return with_tls(std::move(*endpoint), tls);
     }
 
-    std::optional<Complaint> check_name(const Member& name) const {
+    [[nodiscard]] std::optional<Complaint> check_name(const Member& name) const {
         const std::string remedy = fmt::format(R"(write "Name": "{}")", definition_.name);
         if (name.value == nullptr) return Complaint{0, "\"Name\" is missing", remedy};
         if (!name.value->IsString()) return not_a("a string", "Name", name, remedy);

@@ -36,14 +36,14 @@ private:
         return true;
     }
 
-    MemberPlace place() const {
+    [[nodiscard]] MemberPlace place() const {
         const std::size_t end = input_.Tell();  // one past the closing quote
         const std::size_t value = text_.find_first_not_of(" \t\r\n:", end);
         return {start_of_string(end), std::min(value, text_.size()), {}};
     }
 
     /// The opening quote of the string that ends before `end`: the last quote that is not itself escaped.
-    std::size_t start_of_string(std::size_t end) const {
+    [[nodiscard]] std::size_t start_of_string(std::size_t end) const {
         for (std::size_t quote = end - 1; quote > 0;) {
             quote = text_.rfind('"', quote - 1);
             if (quote == std::string_view::npos) return 0;

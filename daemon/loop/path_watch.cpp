@@ -121,7 +121,8 @@ private:
                 complain(directory, watch.error());
                 break;
             }
-            const std::string entry = directory + '/' + name;
+            std::string entry = directory;
+            entry.append("/").append(name);
             steps.push_back({std::move(*watch), std::move(name)});
             struct stat status {};
             if (lstat(entry.c_str(), &status) != 0) break;
