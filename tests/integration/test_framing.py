@@ -13,7 +13,8 @@ RUN = HERE / "framing" / "run.py"
 
 def run(*arguments):
     """Runs the suite; its whole output is the failure message."""
-    done = subprocess.run([sys.executable, str(RUN), *arguments], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([sys.executable, str(RUN), *arguments], capture_output=True, text=True, timeout=300,
+            check=False)
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
 

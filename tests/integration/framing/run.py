@@ -17,6 +17,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import corpus  # noqa: E402
+import mutations  # noqa: E402
 import scenarios  # noqa: E402
 from cases import Accepted, CutShort, Response  # noqa: E402
 from client import Conversation  # noqa: E402
@@ -26,6 +27,7 @@ from recorder import Recorder  # noqa: E402
 from verdicts import ANSWERS, RECEIVED, REQUESTS  # noqa: E402
 
 KINDS = (REQUESTS, RECEIVED, ANSWERS)
+SCENARIOS = {**scenarios.SCENARIOS, **mutations.scenarios()}
 TCP_ROW = "over TCP (all groups)"
 
 
@@ -44,7 +46,7 @@ def tasks_for(only, skips):
               if case.group not in skips and (not only or any(o in case.name or o == case.group for o in only))]
     tasks = [("unix", number, variant) for number, case in chosen for variant in variants_of(case)]
     tasks += [("tcp", number, "whole") for number, case in chosen]
-    tasks += [(transport, name, "") for name in scenarios.SCENARIOS for transport in ("unix", "tcp") if not only
+    tasks += [(transport, name, "") for name in SCENARIOS for transport in ("unix", "tcp") if not only
             or name in only]
     random.Random(1).shuffle(tasks)
     return tasks
@@ -79,7 +81,7 @@ class Worker(multiprocessing.Process):
 
     def perform(self, lane, what, variant):
         if isinstance(what, str):
-            return scenarios.SCENARIOS[what](lane)
+            return SCENARIOS[what](lane)
         case = corpus.CASES[what]
         if variant != "every-cut":
             return lane.run(case, variant)
