@@ -22,6 +22,10 @@ def pytest_configure(config):
         isolation.enter()
 
 
+def pytest_unconfigure():
+    isolation.leave()
+
+
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_makereport(item):
     outcome = yield

@@ -8,6 +8,7 @@ engine; nothing of it reaches the host.
 
 import ctypes
 import fcntl
+import glob
 import os
 import signal
 import socket
@@ -26,6 +27,7 @@ RUNTIME = "/run/brokerd"  # a runtime root on the same file system as ENGINE_SOC
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _entered = False
+_foreign_groups = set()  # control groups that were there before us
 
 
 def enter():
@@ -33,6 +35,7 @@ def enter():
     global _entered
     if _entered:
         return
+    _foreign_groups.update(_engine_groups())
     if _libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
         error = ctypes.get_errno()
         raise OSError(error, "unshare(mount, network): " + os.strerror(error))
@@ -47,6 +50,22 @@ def enter():
     os.makedirs("/run/lock")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP_RUNNING))
+
+
+def leave():
+    """Removes the one thing that engines leave outside the namespaces: empty control groups."""
+    if not _entered:
+        return
+    for top in set(_engine_groups()) - _foreign_groups:
+        for path, _directories, _files in os.walk(top, topdown=False):
+            try:
+                os.rmdir(path)
+            except OSError:
+                pass  # still in use
+
+
+def _engine_groups():
+    return [path for name in ("docker", "libpod_parent") for path in (*glob.glob(f"/sys/fs/cgroup/{name}"), *glob.glob(f"/sys/fs/cgroup/*/{name}"))]
 
 
 def _mount(*arguments):
