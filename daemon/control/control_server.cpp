@@ -17,7 +17,7 @@ ControlServer::ControlServer(CoreLoop& loop, PluginQueries& core, UniqueFd liste
       streams_{server_},
       workers_{kMaxWorkers, kWorkerIdle},
       subscription_{core.events().subscribe([this](const PluginEvent& event) { streams_.publish(event); })} {
-    server_.start([this](const HttpRequest& request, const Exchange& exchange) {
+    server_.start([this](const ControlRequest& request, const Exchange& exchange) {
         handle_request({core_, server_, streams_, workers_}, request, exchange);
     });
 }

@@ -9,7 +9,7 @@
 namespace brokerd::error_reply {
 namespace {
 
-HttpReply reply(unsigned status, std::string_view message) {
+ControlReply reply(unsigned status, std::string_view message) {
     rapidjson::StringBuffer buffer;
     JsonWriter writer{buffer};
     writer.StartObject();
@@ -24,98 +24,98 @@ std::string list(const std::vector<std::string>& words) {
 
 }  // namespace
 
-HttpReply malformed_request(std::string_view why) {
+ControlReply malformed_request(std::string_view why) {
     return reply(400, fmt::format("the request is not valid HTTP: {}", escaped(why)));
 }
 
-HttpReply incomplete_request() {
+ControlReply incomplete_request() {
     return reply(400, "the connection ended in the middle of a request");
 }
 
-HttpReply head_too_large(std::size_t limit) {
+ControlReply head_too_large(std::size_t limit) {
     return reply(431, fmt::format("the head of the request is larger than {} bytes", limit));
 }
 
-HttpReply body_too_large(std::size_t limit) {
+ControlReply body_too_large(std::size_t limit) {
     return reply(413, fmt::format("the body of the request is larger than {} bytes", limit));
 }
 
-HttpReply request_too_slow() {
+ControlReply request_too_slow() {
     return reply(408, "the request did not arrive in time; send it again in one piece");
 }
 
-HttpReply peer_not_allowed(std::string_view who, std::string_view group) {
+ControlReply peer_not_allowed(std::string_view who, std::string_view group) {
     const std::string remedy = group.empty() ? std::string{"only root may use this socket"}
                                              : fmt::format("become root or a member of the group {}", group);
     return reply(403, fmt::format("{} may not control brokerd: {}", who, remedy));
 }
 
-HttpReply bad_parameter(std::string_view parameter, std::string_view value, std::string_view expected) {
+ControlReply bad_parameter(std::string_view parameter, std::string_view value, std::string_view expected) {
     return reply(400, fmt::format("{}=\"{}\" is not understood: write {}", parameter, escaped(value, 80), expected));
 }
 
-HttpReply bad_plugin_name(std::string_view why) {
+ControlReply bad_plugin_name(std::string_view why) {
     return reply(400, why);
 }
 
-HttpReply bad_method_name(std::string_view method) {
+ControlReply bad_method_name(std::string_view method) {
     return reply(400, fmt::format("\"{}\" is no plugin method: write Capability.Method, for example VolumeDriver.List, "
                                   "or Plugin.Activate",
                                   escaped(method, 80)));
 }
 
-HttpReply no_such_route(std::string_view method, std::string_view path) {
+ControlReply no_such_route(std::string_view method, std::string_view path) {
     return reply(404,
                  fmt::format("there is no {} {} in this version of brokerd's API", escaped(method, 20), escaped(path)));
 }
 
-HttpReply method_not_allowed(std::string_view method, std::string_view path, std::string_view allowed) {
-    HttpReply answer =
+ControlReply method_not_allowed(std::string_view method, std::string_view path, std::string_view allowed) {
+    ControlReply answer =
         reply(405, fmt::format("{} is not possible on {}: use {}", escaped(method, 20), escaped(path), allowed));
     answer.headers.emplace_back("Allow", allowed);
     return answer;
 }
 
-HttpReply plugin_not_found(std::string_view name) {
+ControlReply plugin_not_found(std::string_view name) {
     return reply(404, fmt::format("there is no plugin {}: no file in the plugin directories defines it; "
                                   "\"pluginctl ls\" shows those that exist",
                                   escaped(name)));
 }
 
-HttpReply lacks_capability(const PluginView& plugin, std::string_view capability) {
+ControlReply lacks_capability(const PluginView& plugin, std::string_view capability) {
     return reply(409, fmt::format("plugin {} does not implement {}, it implements {}", plugin.name,
                                   escaped(capability, 80), list(plugin.implements)));
 }
 
-HttpReply plugin_not_active(const PluginView& plugin) {
+ControlReply plugin_not_active(const PluginView& plugin) {
     return reply(503, fmt::format("plugin {} is not active but {}{}{}; \"pluginctl doctor\" tells what to do",
                                   plugin.name, plugin.state, plugin.reason.empty() ? "" : ": ", plugin.reason));
 }
 
-HttpReply plugin_not_published(const PluginView& plugin) {
+ControlReply plugin_not_published(const PluginView& plugin) {
     return reply(503, fmt::format("plugin {} has no published socket to call it through: it is {}{}{}; "
                                   "\"pluginctl doctor\" tells what to do",
                                   plugin.name, plugin.state, plugin.reason.empty() ? "" : ": ", plugin.reason));
 }
 
-HttpReply call_failed(std::string_view plugin, std::string_view method, std::string_view why) {
+ControlReply call_failed(std::string_view plugin, std::string_view method, std::string_view why) {
     return reply(502, fmt::format("calling {} of plugin {} failed: {}; \"pluginctl inspect {}\" shows its state",
                                   method, plugin, escaped(why), plugin));
 }
 
-HttpReply too_many_watchers(std::size_t limit) {
+ControlReply too_many_watchers(std::size_t limit) {
     return reply(
         503, fmt::format("{} connections watch events already, which is the limit: close one and try again", limit));
 }
 
-HttpReply no_answer_in_time(std::chrono::milliseconds waited) {
+ControlReply no_answer_in_time(std::chrono::milliseconds waited) {
     return reply(
         503, fmt::format("brokerd's core gave no answer within {} ms: try again, and look into brokerd's log if this "
                          "repeats",
                          waited.count()));
 }
 
-HttpReply internal_error(std::string_view why) {
+ControlReply internal_error(std::string_view why) {
     return reply(500, fmt::format("brokerd failed unexpectedly: {}; its log has the details", escaped(why)));
 }
 

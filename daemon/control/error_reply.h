@@ -6,37 +6,37 @@
 #include <string_view>
 
 #include "common/plugin_view.h"
-#include "daemon/control/http_message.h"
+#include "daemon/control/control_message.h"
 
 /// The one place where failures become HTTP: {"message": "…"}, one sentence that says what failed, why, and what to do.
 /// Text that came from outside is escaped here.
 namespace brokerd::error_reply {
 
 // The request itself
-[[nodiscard]] HttpReply malformed_request(std::string_view why);                         // 400, the connection ends
-[[nodiscard]] HttpReply incomplete_request();                                            // 400, the connection ends
-[[nodiscard]] HttpReply head_too_large(std::size_t limit);                               // 431, the connection ends
-[[nodiscard]] HttpReply body_too_large(std::size_t limit);                               // 413, the connection ends
-[[nodiscard]] HttpReply request_too_slow();                                              // 408, the connection ends
-[[nodiscard]] HttpReply peer_not_allowed(std::string_view who, std::string_view group);  // 403, the connection ends
-[[nodiscard]] HttpReply bad_parameter(std::string_view parameter, std::string_view value,
-                                      std::string_view expected);                       // 400
-[[nodiscard]] HttpReply bad_plugin_name(std::string_view why);                          // 400
-[[nodiscard]] HttpReply bad_method_name(std::string_view method);                       // 400
-[[nodiscard]] HttpReply no_such_route(std::string_view method, std::string_view path);  // 404
-[[nodiscard]] HttpReply method_not_allowed(std::string_view method, std::string_view path,
-                                           std::string_view allowed);  // 405
+[[nodiscard]] ControlReply malformed_request(std::string_view why);                         // 400, the connection ends
+[[nodiscard]] ControlReply incomplete_request();                                            // 400, the connection ends
+[[nodiscard]] ControlReply head_too_large(std::size_t limit);                               // 431, the connection ends
+[[nodiscard]] ControlReply body_too_large(std::size_t limit);                               // 413, the connection ends
+[[nodiscard]] ControlReply request_too_slow();                                              // 408, the connection ends
+[[nodiscard]] ControlReply peer_not_allowed(std::string_view who, std::string_view group);  // 403, the connection ends
+[[nodiscard]] ControlReply bad_parameter(std::string_view parameter, std::string_view value,
+                                         std::string_view expected);                       // 400
+[[nodiscard]] ControlReply bad_plugin_name(std::string_view why);                          // 400
+[[nodiscard]] ControlReply bad_method_name(std::string_view method);                       // 400
+[[nodiscard]] ControlReply no_such_route(std::string_view method, std::string_view path);  // 404
+[[nodiscard]] ControlReply method_not_allowed(std::string_view method, std::string_view path,
+                                              std::string_view allowed);  // 405
 
 // Plugins
-[[nodiscard]] HttpReply plugin_not_found(std::string_view name);                                              // 404
-[[nodiscard]] HttpReply lacks_capability(const PluginView& plugin, std::string_view capability);              // 409
-[[nodiscard]] HttpReply plugin_not_active(const PluginView& plugin);                                          // 503
-[[nodiscard]] HttpReply plugin_not_published(const PluginView& plugin);                                       // 503
-[[nodiscard]] HttpReply call_failed(std::string_view plugin, std::string_view method, std::string_view why);  // 502
+[[nodiscard]] ControlReply plugin_not_found(std::string_view name);                                              // 404
+[[nodiscard]] ControlReply lacks_capability(const PluginView& plugin, std::string_view capability);              // 409
+[[nodiscard]] ControlReply plugin_not_active(const PluginView& plugin);                                          // 503
+[[nodiscard]] ControlReply plugin_not_published(const PluginView& plugin);                                       // 503
+[[nodiscard]] ControlReply call_failed(std::string_view plugin, std::string_view method, std::string_view why);  // 502
 
 // brokerd
-[[nodiscard]] HttpReply too_many_watchers(std::size_t limit);                 // 503
-[[nodiscard]] HttpReply no_answer_in_time(std::chrono::milliseconds waited);  // 503
-[[nodiscard]] HttpReply internal_error(std::string_view why);                 // 500
+[[nodiscard]] ControlReply too_many_watchers(std::size_t limit);                 // 503
+[[nodiscard]] ControlReply no_answer_in_time(std::chrono::milliseconds waited);  // 503
+[[nodiscard]] ControlReply internal_error(std::string_view why);                 // 500
 
 }  // namespace brokerd::error_reply

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "daemon/control/http_message.h"
+#include "daemon/control/control_message.h"
 #include "daemon/control/mailbox.h"
 
 namespace brokerd {
@@ -23,9 +23,9 @@ public:
     Exchange(std::shared_ptr<Mailbox<HttpServer>> server, Id connection, Id number) noexcept
         : server_{std::move(server)}, connection_{connection}, number_{number} {}
 
-    void reply(HttpReply reply) const;
+    void reply(ControlReply reply) const;
     /// Like reply(), with the formatting left to the server's thread: for callers on the core loop.
-    void reply_with(std::function<HttpReply()> format) const;
+    void reply_with(std::function<ControlReply()> format) const;
 
     [[nodiscard]] Id connection() const noexcept { return connection_; }
     /// Grows from request to request.

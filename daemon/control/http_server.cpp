@@ -49,11 +49,11 @@ bool attempt(Step step) noexcept {
 
 }  // namespace
 
-void Exchange::reply(HttpReply reply) const {
+void Exchange::reply(ControlReply reply) const {
     server_->post([self = *this, reply = std::move(reply)](HttpServer& server) { server.finish(self, reply); });
 }
 
-void Exchange::reply_with(std::function<HttpReply()> format) const {
+void Exchange::reply_with(std::function<ControlReply()> format) const {
     server_->post([self = *this, format = std::move(format)](HttpServer& server) {
         try {
             server.finish(self, format());
@@ -250,7 +250,7 @@ void HttpServer::await_more(HttpConnection& connection) {
 
 void HttpServer::handle(HttpConnection& connection) {
     connection.keep_alive = connection.parser.keep_alive();
-    const HttpRequest request = connection.parser.take();
+    const ControlRequest request = connection.parser.take();
     connection.to_head = request.method == "HEAD";
     connection.chunked = request.streams_chunked;
     if (!connection.refused.empty()) {
@@ -284,7 +284,7 @@ void HttpServer::expect_reply_within(const Exchange& exchange, std::chrono::mill
     set_deadline(*connection, time);
 }
 
-void HttpServer::finish(const Exchange& exchange, const HttpReply& reply) {
+void HttpServer::finish(const Exchange& exchange, const ControlReply& reply) {
     HttpConnection* connection = find(exchange);
     if (connection == nullptr || connection->state != HttpConnection::State::answering) return;
     send_reply(*connection, reply, connection->keep_alive);
@@ -327,11 +327,11 @@ bool HttpServer::send(const Exchange& exchange, std::string_view bytes) {
 }
 
 /// Answers and ends the connection: after this the two sides may disagree about where the next request begins.
-void HttpServer::refuse(HttpConnection& connection, const HttpReply& reply) {
+void HttpServer::refuse(HttpConnection& connection, const ControlReply& reply) {
     send_reply(connection, reply, false);
 }
 
-void HttpServer::send_reply(HttpConnection& connection, const HttpReply& reply, bool keep_alive) {
+void HttpServer::send_reply(HttpConnection& connection, const ControlReply& reply, bool keep_alive) {
     connection.keep_alive = keep_alive;
     connection.queue(to_bytes(reply, connection.to_head, keep_alive));
     connection.state = HttpConnection::State::replying;

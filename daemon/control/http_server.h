@@ -12,9 +12,9 @@
 #include <utility>
 
 #include "common/os/unique_fd.h"
+#include "daemon/control/control_message.h"
 #include "daemon/control/exchange.h"
 #include "daemon/control/http_connection.h"
-#include "daemon/control/http_message.h"
 #include "daemon/control/mailbox.h"
 #include "daemon/control/peer_credentials.h"
 
@@ -42,7 +42,7 @@ public:
     };
 
     /// Called on the server's thread, must not wait. Exceptions become 500.
-    using Handler = std::function<void(const HttpRequest& request, Exchange exchange)>;
+    using Handler = std::function<void(const ControlRequest& request, Exchange exchange)>;
 
     /// The listening socket is used, and at the end closed, but never shut down: systemd may hold it as well.
     HttpServer(UniqueFd listening_socket, PeerPolicy policy, Limits limits);
@@ -64,7 +64,7 @@ public:
     /// The time that the handler of this request may take from now on.
     void expect_reply_within(const Exchange& exchange, std::chrono::milliseconds time);
 
-    void finish(const Exchange& exchange, const HttpReply& reply);
+    void finish(const Exchange& exchange, const ControlReply& reply);
 
     /// Answers with a body without end: send() feeds it. `closed` is told once, when the client has gone or is
     /// dropped. False where the request is gone already or there are too many streams (then it is answered with 503).
@@ -90,10 +90,10 @@ private:
     void advance(HttpConnection& connection);
     void await_more(HttpConnection& connection);
     void handle(HttpConnection& connection);
-    void send_reply(HttpConnection& connection, const HttpReply& reply, bool keep_alive);
+    void send_reply(HttpConnection& connection, const ControlReply& reply, bool keep_alive);
     void write_on(HttpConnection& connection);
     void replied(HttpConnection& connection);
-    void refuse(HttpConnection& connection, const HttpReply& reply);
+    void refuse(HttpConnection& connection, const ControlReply& reply);
     void close(HttpConnection& connection);
 
     [[nodiscard]] HttpConnection* find(const Exchange& exchange);

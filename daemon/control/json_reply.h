@@ -7,13 +7,13 @@
 #include "common/json.h"
 #include "common/plugin_view.h"
 #include "common/protocol/control_api.h"
-#include "daemon/control/http_message.h"
+#include "daemon/control/control_message.h"
 
 namespace brokerd {
 
 /// 200 with `value` as JSON.
 template <class T>
-[[nodiscard]] HttpReply json_reply(const T& value) {
+[[nodiscard]] ControlReply json_reply(const T& value) {
     rapidjson::StringBuffer buffer;
     JsonWriter writer{buffer};
     write_json(writer, value);
@@ -22,7 +22,7 @@ template <class T>
 
 /// 200 with {"`member`": [`values`…]}.
 template <class T>
-[[nodiscard]] HttpReply json_list_reply(std::string_view member, const std::vector<T>& values) {
+[[nodiscard]] ControlReply json_list_reply(std::string_view member, const std::vector<T>& values) {
     rapidjson::StringBuffer buffer;
     JsonWriter writer{buffer};
     writer.StartObject();

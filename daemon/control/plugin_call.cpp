@@ -98,7 +98,7 @@ public:
         if (error || !parser_->is_done()) return fail(Error{"the connection ended before the answer did"});
         return true;
     }
-    [[nodiscard]] HttpReply reply() {
+    [[nodiscard]] ControlReply reply() {
         auto& message = parser_->get();
         const auto type = message[http::field::content_type];
         return {message.result_int(), {type.data(), type.size()}, std::move(message.body()), {}};
@@ -117,7 +117,7 @@ private:
 
 }  // namespace
 
-Result<HttpReply> perform(const PluginCall& call, std::chrono::milliseconds budget, int cancelled) {
+Result<ControlReply> perform(const PluginCall& call, std::chrono::milliseconds budget, int cancelled) {
     const Patience patience{budget, cancelled};
     auto socket = connect_to(call.socket, patience);
     if (!socket) return fail(socket.error());

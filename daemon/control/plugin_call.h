@@ -4,7 +4,7 @@
 #include <string>
 
 #include "common/result.h"
-#include "daemon/control/http_message.h"
+#include "daemon/control/control_message.h"
 
 namespace brokerd {
 
@@ -21,6 +21,6 @@ struct PluginCall {
 
 /// POSTs the call and returns the answer as it came: status, content type and body. Blocks, at most for `budget`; ends
 /// early when `cancelled` becomes readable. The error says why there is no answer.
-[[nodiscard]] Result<HttpReply> perform(const PluginCall& call, std::chrono::milliseconds budget, int cancelled);
+[[nodiscard]] Result<ControlReply> perform(const PluginCall& call, std::chrono::milliseconds budget, int cancelled);
 
 }  // namespace brokerd

@@ -23,7 +23,7 @@ std::string text(boost::beast::string_view view) {
 
 struct RequestParser::Current {
     http::request_parser<http::string_body> parser;
-    HttpRequest request;
+    ControlRequest request;
     bool started = false;
     bool head_checked = false;
     bool expectation_taken = false;
@@ -77,14 +77,14 @@ bool RequestParser::keep_alive() const {
     return current_->parser.keep_alive();
 }
 
-HttpRequest RequestParser::take() {
-    HttpRequest request = std::move(current_->request);
+ControlRequest RequestParser::take() {
+    ControlRequest request = std::move(current_->request);
     request.body = std::move(current_->parser.get().body());
     current_ = std::make_unique<Current>();
     return request;
 }
 
-RequestParser::Progress RequestParser::refuse(HttpReply refusal) {
+RequestParser::Progress RequestParser::refuse(ControlReply refusal) {
     refusal_ = std::move(refusal);
     return Progress::malformed;
 }
@@ -105,7 +105,7 @@ bool RequestParser::check_head() {
 
     auto target = parse_request_target(text(head.target()));
     if (!target) return bad(target.error().message.c_str());
-    HttpRequest& request = current_->request;
+    ControlRequest& request = current_->request;
     request.method = text(head.method_string());
     request.path = std::move(target->path);
     request.query = std::move(target->query);

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "daemon/control/http_message.h"
+#include "daemon/control/control_message.h"
 
 namespace brokerd {
 
@@ -34,21 +34,21 @@ public:
     [[nodiscard]] bool take_expectation();
 
     /// The complete request; the parser is then ready for the next one.
-    [[nodiscard]] HttpRequest take();
+    [[nodiscard]] ControlRequest take();
     /// Whether the connection may be used again after the request that feed() completed. Ask before take().
     [[nodiscard]] bool keep_alive() const;
     /// The answer to malformed input.
-    [[nodiscard]] const HttpReply& refusal() const noexcept { return refusal_; }
+    [[nodiscard]] const ControlReply& refusal() const noexcept { return refusal_; }
 
 private:
     struct Current;
 
-    [[nodiscard]] Progress refuse(HttpReply refusal);
+    [[nodiscard]] Progress refuse(ControlReply refusal);
     /// What Beast lets through and brokerd does not.
     [[nodiscard]] bool check_head();
 
     std::unique_ptr<Current> current_;
-    HttpReply refusal_;
+    ControlReply refusal_;
 };
 
 }  // namespace brokerd

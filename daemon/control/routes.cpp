@@ -33,7 +33,7 @@ constexpr std::array kRoutes{
     Route{"GET", "/v{api}/version", show_version},
 };
 
-void refuse(const HttpRequest& request, const Exchange& exchange) {
+void refuse(const ControlRequest& request, const Exchange& exchange) {
     std::string allowed;
     for (const Route& route : kRoutes) {
         if (!match_path(route.path, request.path)) continue;
@@ -76,7 +76,7 @@ std::optional<std::map<std::string, std::string, std::less<>>> match_path(std::s
     return std::nullopt;
 }
 
-void handle_request(const ControlRooms& rooms, const HttpRequest& request, const Exchange& exchange) {
+void handle_request(const ControlRooms& rooms, const ControlRequest& request, const Exchange& exchange) {
     for (const Route& route : kRoutes) {
         if (route.method != request.method) continue;
         auto variables = match_path(route.path, request.path);

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/control/control_message.h"
 #include "daemon/control/core_access.h"
 #include "daemon/control/event_streams.h"
 #include "daemon/control/exchange.h"
-#include "daemon/control/http_message.h"
 #include "daemon/control/http_server.h"
 #include "daemon/control/worker_pool.h"
 
@@ -24,7 +24,7 @@ struct ControlRooms {
 
 /// A request that has found its route.
 struct RoutedRequest {
-    const HttpRequest& request;
+    const ControlRequest& request;
     std::map<std::string, std::string, std::less<>> path;  ///< the values of the route's {variables}, decoded
 
     /// The query parameter, or nothing where it is not given.
@@ -33,7 +33,7 @@ struct RoutedRequest {
 
 /// Finds the route of `request` and calls its handler, on the server's thread. Every handler answers `exchange`, itself
 /// or through the core or a worker, and never waits.
-void handle_request(const ControlRooms& rooms, const HttpRequest& request, const Exchange& exchange);
+void handle_request(const ControlRooms& rooms, const ControlRequest& request, const Exchange& exchange);
 
 /// The values of `pattern`'s variables if `path` fits it. "{name}" stands for one or more path segments, any other
 /// variable for one. Nothing is decoded here: a "/" that is written %2F separates nothing.

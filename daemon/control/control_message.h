@@ -8,7 +8,7 @@
 namespace brokerd {
 
 /// A whole request, as the routes see it.
-struct HttpRequest {
+struct ControlRequest {
     std::string method;
     std::string path;                          ///< still percent-encoded: %2F is no separator; starts with "/"
     std::map<std::string, std::string> query;  ///< decoded; of repeated parameters the first
@@ -18,7 +18,7 @@ struct HttpRequest {
 };
 
 /// A whole answer. Content-Length, Connection, Date and Server are added when it is sent.
-struct HttpReply {
+struct ControlReply {
     unsigned status = 200;
     std::string content_type;
     std::string body;
@@ -26,7 +26,7 @@ struct HttpReply {
 };
 
 /// Bytes to send for `reply`; the body is left out where `to_head`.
-[[nodiscard]] std::string to_bytes(const HttpReply& reply, bool to_head, bool keep_alive);
+[[nodiscard]] std::string to_bytes(const ControlReply& reply, bool to_head, bool keep_alive);
 
 /// The head of an answer whose body is sent piece by piece and ends with the connection.
 [[nodiscard]] std::string stream_head(const std::string& content_type, bool chunked);

@@ -1,4 +1,4 @@
-#include "daemon/control/http_message.h"
+#include "daemon/control/control_message.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ std::string common_head(unsigned status) {
 
 }  // namespace
 
-std::string to_bytes(const HttpReply& reply, bool to_head, bool keep_alive) {
+std::string to_bytes(const ControlReply& reply, bool to_head, bool keep_alive) {
     std::string bytes = common_head(reply.status);
     const auto out = std::back_inserter(bytes);
     for (const auto& [name, value] : reply.headers) fmt::format_to(out, "{}: {}\r\n", name, value);
