@@ -58,10 +58,11 @@ UniqueFd take_control_socket(const Config& config, std::optional<gid_t> group) {
 }
 
 /// SIGHUP: tells systemd that what follows is a reload (sd_notify(3)), and does it.
-void reload(Discovery& discovery) {
+void reload(Discovery& discovery, PluginTable& plugins) {
     sd_notify(0, "RELOADING=1");
     log_info("reading the plugin directories again");
     discovery.rescan();
+    plugins.restore_published();
     sd_notify(0, "READY=1");
 }
 
@@ -81,7 +82,7 @@ int run(const Config& config) {
     sockets.remove_leftovers();  // what the scan has not published again belongs to plugins that are gone
     ControlServer control{loop, plugins, take_control_socket(config, group), {PeerPolicy{geteuid(), group}, {}}};
     const SignalWatch watch{loop, signals, [&](int signal) {
-                                if (signal == SIGHUP) return reload(discovery);
+                                if (signal == SIGHUP) return reload(discovery, plugins);
                                 sd_notify(0, "STOPPING=1");
                                 loop.stop(0);
                             }};

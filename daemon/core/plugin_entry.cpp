@@ -101,9 +101,10 @@ std::vector<Finding> diagnose(const PluginEntry& entry, const Scheduler& clock) 
                             "do as the cause says, then reload brokerd (systemctl reload brokerd)"});
     }
     for (const auto& [capability, count] : entry.lacking) {
-        if (entry.is_valid() && entry.activation->manifest() && entry.activation->manifest()->implements(capability)) continue;
+        if (!entry.is_valid() || (entry.activation->manifest() && entry.activation->manifest()->implements(capability))) continue;
         findings.push_back({definition.name, "warning", "wrong-capability", definition.file,
-                            fmt::format("it was asked for {} {} time{}, which it does not implement", capability, count, count == 1 ? "" : "s"),
+                            fmt::format("it was asked {} time{} for {}, but implements only {}", count, count == 1 ? "" : "s", capability,
+                                        entry.activation->manifest() ? fmt::format("{}", fmt::join(entry.activation->manifest()->capabilities(), ", ")) : "what is not known yet"),
                             fmt::format("use it only for what pluginctl inspect {} lists under Implements, or name another plugin", definition.name)});
     }
     add_expiry(findings, entry, clock);

@@ -32,6 +32,8 @@ struct PluginEntry {
     bool for_engines = false;
     std::vector<std::string> published;
     std::string publish_problem;
+    std::unique_ptr<PathWatch::Watch> link_watch;           ///< somebody may remove what engines see
+    std::unique_ptr<Scheduler::Timer> link_timer;
     std::shared_ptr<const Route> route;
 
     std::string state;                                      ///< as PluginView has it

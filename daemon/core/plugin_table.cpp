@@ -11,6 +11,8 @@ namespace {
 
 /// Ours: resolvers and certificate files; what hangs in the resolver holds up other names only beyond this many.
 constexpr std::size_t kMaxWorkers = 16;
+/// Ours: time for a plugin to bind the name that it has just removed.
+constexpr std::chrono::seconds kLinkPause{1};
 /// Ours: capabilities remembered per plugin that it was asked for in vain.
 constexpr std::size_t kMaxLacking = 16;
 
@@ -157,9 +159,30 @@ void PluginTable::publish(PluginEntry& entry) {
     entry.published = std::move(published->paths);
     entry.is_published = true;
     proxy_.publish(std::move(published->listener), entry.route);
+    if (entry.published.size() > 1) watch_link(entry);
+}
+
+void PluginTable::watch_link(PluginEntry& entry) {
+    entry.link_watch = path_watch_.watch(sockets_.engine_path(*entry.name), [this, &entry] {
+        // Not at once: a plugin that starts removes the file and then binds the name itself, and must win.
+        if (!entry.link_timer) entry.link_timer = loop_.after(kLinkPause, [this, &entry] { restore_link(entry); });
+    });
+}
+
+void PluginTable::restore_link(PluginEntry& entry) {
+    entry.link_timer.reset();
+    if (entry.published.size() > 1 && sockets_.restore(*entry.name)) {
+        log_warning("plugin {}: {} had been removed and is there again", entry.name->str(), entry.published.back());
+    }
+}
+
+void PluginTable::restore_published() {
+    for (const auto& [name, entry] : plugins_) restore_link(*entry);
 }
 
 void PluginTable::withdraw(PluginEntry& entry) {
+    entry.link_watch.reset();
+    entry.link_timer.reset();
     entry.publish_problem.clear();
     entry.published.clear();
     if (!entry.is_published) return;

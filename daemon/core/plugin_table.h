@@ -34,6 +34,9 @@ public:
     PluginTable(const PluginTable&) = delete;
     PluginTable& operator=(const PluginTable&) = delete;
 
+    /// For SIGHUP: makes the engine's names of published sockets again where somebody has removed them.
+    void restore_published();
+
     /// Discovery's Changed.
     void apply(const std::string& name, const std::optional<PluginDefinition>& definition);
 
@@ -60,6 +63,8 @@ private:
     void set_up(PluginEntry& entry);
     void tear_down(PluginEntry& entry);
     void publish(PluginEntry& entry);
+    void watch_link(PluginEntry& entry);
+    void restore_link(PluginEntry& entry);
     void withdraw(PluginEntry& entry);
     void on_activation(PluginEntry& entry, bool manifest_changed);
     void update_route(PluginEntry& entry);

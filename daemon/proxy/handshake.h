@@ -32,7 +32,7 @@ public:
     using Done = std::function<void(HandshakeOutcome outcome, std::shared_ptr<Upstream> upstream)>;
 
     Handshake(ThreadContext& context, std::shared_ptr<const Target> target, Done done);
-    ~Handshake();
+    ~Handshake() override;
 
     void start(std::chrono::milliseconds limit);
 

@@ -1,12 +1,15 @@
 #include "daemon/proxy/published_sockets.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
+#include <stdexcept>
 
 #include "common/os/system_error.h"
 #include "daemon/loop/log.h"
@@ -54,11 +57,21 @@ Result<UniqueFd> listen_on(const std::string& path) {
     return socket;
 }
 
+/// A second brokerd on the same directory would take the first one's sockets away. The lock ends with the process.
+UniqueFd lock_directory(const std::string& path) {
+    UniqueFd directory{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!directory) throw_errno("opening " + path);
+    if (::flock(directory.get(), LOCK_EX | LOCK_NB) == 0) return directory;
+    if (errno != EWOULDBLOCK) throw_errno("locking " + path);
+    throw std::runtime_error{fmt::format("another brokerd uses {}; stop it first, or give this one another --runtime-root", path)};
+}
+
 }  // namespace
 
 PublishedSockets::PublishedSockets(std::string runtime_directory, std::string engine_directory, std::optional<gid_t> group)
     : own_root_{std::move(runtime_directory) + "/plugins"}, engine_root_{std::move(engine_directory)}, group_{group} {
     fs::create_directories(own_root_);
+    lock_ = lock_directory(own_root_);
     fs::create_directories(engine_root_);
     collect_leftovers();
 }
@@ -77,14 +90,14 @@ bool PublishedSockets::is_ours(const struct stat& status) const {
 }
 
 Result<PublishedSockets::Published> PublishedSockets::publish(const PluginName& name, bool for_engines) {
-    const std::string path = own_root_ + "/" + name.str() + ".sock";
+    const std::string path = own_path(name);
     std::error_code error;
     fs::create_directories(fs::path{path}.parent_path(), error);
     if (error) return fail(fmt::format("the directory of {} cannot be made: {}", path, error.message()));
 
     const std::string aside = own_root_ + "/" + std::string{kAside} + std::to_string(::getpid());
-    const bool replaces = status_of(path).has_value();
-    if (replaces && ::rename(path.c_str(), aside.c_str()) != 0) {
+    const auto replaced = status_of(path);
+    if (replaced && ::rename(path.c_str(), aside.c_str()) != 0) {
         return fail(fmt::format("the old {} cannot be moved aside: {}", path, errno_text(errno)));
     }
     auto socket = listen_on(path);
@@ -103,15 +116,29 @@ Result<PublishedSockets::Published> PublishedSockets::publish(const PluginName& 
     }
     if (for_engines) {
         published.warning = link_for_engines(name, path);
-        if (published.warning.empty()) published.paths.push_back(engine_root_ + "/" + name.str() + ".sock");
+        if (published.warning.empty()) published.paths.push_back(engine_path(name));
     }
-    if (replaces) ::unlink(aside.c_str());
+    if (replaced) discard(aside, *replaced, engine_path(name));
     return published;
 }
 
+/// Deletes a socket of an earlier process under all its names. Its inode number is free from then on, perhaps for the
+/// next socket that is bound: it must not stay known as a leftover.
+void PublishedSockets::discard(const std::string& aside, const struct stat& status, const std::string& engine_path) {
+    const auto linked = status_of(engine_path);
+    if (linked && linked->st_dev == status.st_dev && linked->st_ino == status.st_ino) ::unlink(engine_path.c_str());
+    leftovers_.erase({status.st_dev, status.st_ino});
+    ::unlink(aside.c_str());
+}
+
+bool PublishedSockets::restore(const PluginName& name) {
+    if (!published_.contains(name.str()) || status_of(engine_path(name))) return false;
+    return link_for_engines(name, own_path(name)).empty();
+}
+
 /// Empty, or why it could not be done.
-std::string PublishedSockets::link_for_engines(const PluginName& name, const std::string& own_path) {
-    const std::string path = engine_root_ + "/" + name.str() + ".sock";
+std::string PublishedSockets::link_for_engines(const PluginName& name, const std::string& from) {
+    const std::string path = engine_path(name);
     if (path.size() >= sizeof(sockaddr_un::sun_path)) {
         return fmt::format("{} is longer than a socket path can be, so engines cannot use it; give the plugin a shorter name", path);
     }
@@ -123,7 +150,7 @@ std::string PublishedSockets::link_for_engines(const PluginName& name, const std
     }
     const std::string fresh = engine_root_ + "/" + std::string{kFresh};
     ::unlink(fresh.c_str());
-    if (::link(own_path.c_str(), fresh.c_str()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
+    if (::link(from.c_str(), fresh.c_str()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
         if (errno == EXDEV) {
             return fmt::format("{} is on another file system than {}, so engines cannot see the plugin; set --runtime-root to a directory on the same one",
                                engine_root_, own_root_);
@@ -137,12 +164,10 @@ void PublishedSockets::withdraw(const PluginName& name) {
     const auto found = published_.find(name.str());
     if (found == published_.end()) return;
     // The engine's name first: while it exists, the inode below our own root proves that it is ours.
-    const std::string engine_path = engine_root_ + "/" + name.str() + ".sock";
-    remove_if_ours(engine_path);
-    remove_empty_parents(engine_root_, engine_path);
-    const std::string own_path = own_root_ + "/" + name.str() + ".sock";
-    ::unlink(own_path.c_str());
-    remove_empty_parents(own_root_, own_path);
+    remove_if_ours(engine_path(name));
+    remove_empty_parents(engine_root_, engine_path(name));
+    ::unlink(own_path(name).c_str());
+    remove_empty_parents(own_root_, own_path(name));
     published_inodes_.erase(found->second);
     published_.erase(found);
 }
@@ -165,7 +190,9 @@ void PublishedSockets::remove_leftovers() {
     for (const std::string& root : {engine_root_, own_root_}) {
         for (const auto& entry : fs::recursive_directory_iterator{root, fs::directory_options::skip_permission_denied, ignored}) {
             const auto status = status_of(entry.path());
-            if (status && is_socket(*status) && leftovers_.contains({status->st_dev, status->st_ino})) stale.push_back(entry.path());
+            if (!status || !is_socket(*status)) continue;
+            const Inode inode{status->st_dev, status->st_ino};
+            if (leftovers_.contains(inode) && !published_inodes_.contains(inode)) stale.push_back(entry.path());
         }
     }
     for (const std::string& path : stale) {

@@ -24,8 +24,9 @@ namespace brokerd {
 /// Thread: the core loop's.
 class PublishedSockets {
 public:
-    /// Creates both directories where they are missing. `group` may connect too (besides root). Throws
-    /// std::system_error where the directories cannot be made.
+    /// Creates both directories where they are missing, and takes the runtime directory for this process alone. `group`
+    /// may connect too (besides root). Throws std::runtime_error where the directories cannot be made, or another
+    /// brokerd has taken the runtime directory.
     PublishedSockets(std::string runtime_directory, std::string engine_directory, std::optional<gid_t> group);
 
     struct Published {
@@ -36,8 +37,14 @@ public:
     /// Binds NAME.sock, replacing what an earlier process of ours left there; `for_engines` links it into the engine's
     /// directory, unless a socket that is not ours is there.
     [[nodiscard]] Result<Published> publish(const PluginName& name, bool for_engines);
+    /// Makes the engine's name of a published plugin again where somebody has removed it; leaves alone what else is
+    /// there. True where it was made.
+    bool restore(const PluginName& name);
     /// Removes both files and the directories made for them. The listener is the caller's to close.
     void withdraw(const PluginName& name);
+
+    /// Where engines look for the plugin.
+    [[nodiscard]] std::string engine_path(const PluginName& name) const { return engine_root_ + "/" + name.str() + ".sock"; }
 
     /// Whether this is one of our sockets, or was of an earlier process of ours.
     [[nodiscard]] bool is_ours(const struct stat& status) const;
@@ -49,13 +56,16 @@ private:
     using Inode = std::pair<dev_t, ino_t>;
 
     void collect_leftovers();
-    [[nodiscard]] std::string link_for_engines(const PluginName& name, const std::string& own_path);
+    void discard(const std::string& aside, const struct stat& status, const std::string& engine_path);
+    [[nodiscard]] std::string own_path(const PluginName& name) const { return own_root_ + "/" + name.str() + ".sock"; }
+    [[nodiscard]] std::string link_for_engines(const PluginName& name, const std::string& from);
     void remove_if_ours(const std::string& path);
     void remove_empty_parents(const std::string& root, const std::string& path);
 
     std::string own_root_;
     std::string engine_root_;
     std::optional<gid_t> group_;
+    UniqueFd lock_;
     std::map<std::string, Inode> published_;  ///< by plugin name
     std::set<Inode> published_inodes_;
     std::set<Inode> leftovers_;

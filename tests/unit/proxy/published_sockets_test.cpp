@@ -114,3 +114,41 @@ TEST_CASE_METHOD(Fixture, "a name too long for a socket path is refused with wha
     REQUIRE_FALSE(published);
     CHECK(published.error().message.find("--runtime-root") != std::string::npos);
 }
+
+TEST_CASE_METHOD(Fixture, "sockets published after a crash stay, whatever inode numbers the old ones free", "[proxy]") {
+    const std::vector<std::string> names{"a", "b", "c", "d", "e"};
+    for (int life = 0; life < 3; ++life) {
+        PublishedSockets sockets = open();
+        for (const std::string& plugin : names) REQUIRE(sockets.publish(name(plugin), true));
+        sockets.remove_leftovers();
+        for (const std::string& plugin : names) CHECK(fs::is_socket(engine + "/" + plugin + ".sock"));
+    }
+}
+
+TEST_CASE_METHOD(Fixture, "a socket of an earlier life is not left to engines when they are not to see it", "[proxy]") {
+    {
+        PublishedSockets killed = open();
+        REQUIRE(killed.publish(name("x"), true));
+    }
+    PublishedSockets sockets = open();
+    REQUIRE(sockets.publish(name("x"), false));
+    CHECK_FALSE(fs::exists(engine + "/x.sock"));
+}
+
+TEST_CASE_METHOD(Fixture, "two brokers cannot share a runtime directory", "[proxy]") {
+    const PublishedSockets first = open();
+    CHECK_THROWS_WITH(open(), Catch::Contains("another brokerd") && Catch::Contains("--runtime-root"));
+}
+
+TEST_CASE_METHOD(Fixture, "a removed name is restored, a taken one is left alone", "[proxy]") {
+    PublishedSockets sockets = open();
+    const auto published = sockets.publish(name("x"), true);
+    fs::remove(engine + "/x.sock");
+    CHECK(sockets.restore(name("x")));
+    CHECK(can_connect(engine + "/x.sock"));
+    CHECK_FALSE(sockets.restore(name("x")));
+    fs::remove(engine + "/x.sock");
+    const UniqueFd foreign = bind_foreign(engine + "/x.sock");
+    CHECK_FALSE(sockets.restore(name("x")));
+    CHECK_FALSE(sockets.is_ours(status_of(engine + "/x.sock")));
+}
