@@ -10,7 +10,7 @@ namespace brokerd {
 
 /// One call to a plugin through a Unix socket that brokerd itself has published.
 struct PluginCall {
-    /// Ours: answers of Docker's plugin protocols are small; this one is kept in memory.
+    /// Ours: answers of Docker's plugin protocols are small; this one is kept in memory. Head and framing count.
     static constexpr std::size_t kMaxAnswerBytes = std::size_t{16} * 1024 * 1024;
 
     std::string socket;  ///< path

@@ -111,6 +111,51 @@ TEST_CASE("answers of every framing are understood, broken ones become 502", "[c
     CHECK(call("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n").status == 502);
 }
 
+TEST_CASE("what cpp-httplib would take from a plugin, and brokerd does not", "[control]") {
+    const SocketDirectory directory;
+    const std::string path = directory.path("p.sock");
+    Peer peer{path};
+    const auto error_of = [&](std::string answer) {
+        peer.answer_once(std::move(answer));
+        const auto reply = perform({path, "VolumeDriver.List", "{}", ""}, kPatience, -1);
+        return reply ? "answered: " + reply->body : reply.error().message;
+    };
+    const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    CHECK(error_of(chunked + "0\r\n\r\n") == "answered: ");
+    CHECK(error_of(chunked + "3\r\nabc\r") == "a chunk of its answer is not valid");
+    CHECK(error_of(chunked + "3\r\nabcdef\r\n0\r\n\r\n") == "a chunk of its answer is not valid");
+    CHECK(error_of(chunked + "3\r\nabc\r\n") == "the connection ended before the answer did");
+    // A reason of 30,000 bytes lets std::regex overflow the stack.
+    CHECK(error_of("HTTP/1.1 200 " + std::string(8'000, 'a') + "\r\nContent-Length: 2\r\n\r\nok") == "answered: ok");
+    const std::string large_head = "the head of its answer is too large";
+    CHECK(error_of("HTTP/1.1 200 " + std::string(30'000, 'a') + "\r\nContent-Length: 0\r\n\r\n") == large_head);
+    CHECK(error_of("HTTP/1.1 100 A\r\n\r\nHTTP/1.1 200 " + std::string(30'000, 'a') + "\r\n\r\n") == large_head);
+    std::string fields = "HTTP/1.1 200 OK\r\n";
+    for (int i = 0; i < 20'000; ++i) fields += "a: b\r\n";
+    CHECK(error_of(fields + "\r\n") == large_head);
+    CHECK(error_of(chunked + "1000000\r\n" + std::string(0x1000000, 'a') + "\r\n0\r\n\r\n") ==
+          "its answer is too large");
+    // A line end in the value would be one in brokerd's own answer.
+    for (const char* start : {"HTTP/1.1 200 OK\r\n", "HTTP/1.1 204 No Content\r\n"}) {
+        CHECK(error_of(start + std::string{"Content-Type: a%0d%0aX: b\r\nContent-Length: 0\r\n\r\n"}) ==
+              "its answer is not valid");
+    }
+    CHECK(error_of("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n") == "its answer is not valid");
+    CHECK(error_of("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nraw") == "answered: raw");
+    CHECK(error_of("HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 2\r\n\r\nok") == "answered: ok");
+}
+
+TEST_CASE("a plugin that answers without hearing the whole request is heard", "[control]") {
+    const SocketDirectory directory;
+    const std::string path = directory.path("p.sock");
+    Peer peer{path};
+    peer.answer_once("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno");
+    const auto reply = perform({path, "VolumeDriver.List", std::string(8'000'000, '}'), ""}, kPatience, -1);
+    REQUIRE(reply);
+    CHECK(reply->status == 413);
+    CHECK(reply->body == "no");
+}
+
 TEST_CASE("calls that cannot be made are refused with the reason", "[control]") {
     ControlFixture broker;
     broker.add(plugin("hidden", "invalid"));
