@@ -1,10 +1,10 @@
 #include "daemon/control/plugin_call.h"
 
 // HTTP is cpp-httplib's, the bytes below it are PluginStream's. httplib::Client alone would not do (0.11.4): its
-// timeouts are for one read each, so that a byte now and then keeps a worker for ever; its stop() does nothing
-// for a call that is about to begin; the length of a status line has no limit, and a long one is a crash; a plugin that
+// timeouts are for one read each, so that a byte now and then keeps a worker for ever; its stop() does nothing for a
+// call that is about to begin; a status line of 28,000 bytes, which the proxy lets pass, is a crash; a plugin that
 // answers without reading the request gets no hearing; a full backlog is an error. What its parser takes too easily is
-// checked here: brokerd's own proxy sends nothing of that, but the answer goes into one of ours.
+// checked here, since the answer goes into one of ours.
 #include <httplib.h>
 
 #include <algorithm>
