@@ -40,21 +40,22 @@ def end(process):
 
 
 class Brokerd:
-    """A brokerd on directories below `place`, which exists and is private. A context manager; enter returns once it is
-    ready. `ready_seconds` is the time from its start to READY=1."""
+    """A brokerd on directories below `place` (as /etc and /var: on disk) and `volatile` (as /run: a tmpfs), which exist
+    and are private. A context manager; enter returns once it is ready. `ready_seconds` is the time from its start to
+    READY=1."""
 
-    def __init__(self, place, build, *arguments):
-        self.place = pathlib.Path(place)
-        self.control = str(self.place / "control.sock")
-        self.engine = self.place / "engine"
+    def __init__(self, place, volatile, build, *arguments):
+        self.place, self.volatile = pathlib.Path(place), pathlib.Path(volatile)
+        self.control = str(self.volatile / "control.sock")
+        self.engine = self.volatile / "engine"
         self.specs = self.place / "etc"
-        self.published = self.place / "run" / "plugins"
+        self.published = self.volatile / "run" / "plugins"
         self.pluginctl = str(build / "cli" / "pluginctl")
         self._command = [str(build / "daemon" / "brokerd"), "--config", str(self.place / "brokerd.conf"),
                          "--control-socket", self.control, "--state-root", str(self.place / "state"),
-                         "--runtime-root", str(self.place / "run"), "--engine-socket-dir", str(self.engine),
+                         "--runtime-root", str(self.volatile / "run"), "--engine-socket-dir", str(self.engine),
                          "--spec-dir", str(self.specs), *arguments]
-        for directory in (self.engine, self.specs, self.place / "state", self.place / "run"):
+        for directory in (self.engine, self.specs, self.place / "state", self.volatile / "run"):
             directory.mkdir(exist_ok=True)
         (self.place / "brokerd.conf").touch()
         self.process = None
@@ -62,7 +63,7 @@ class Brokerd:
 
     def __enter__(self):
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        notify_path = str(self.place / "notify.sock")
+        notify_path = str(self.volatile / "notify.sock")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(notify_path)
         notify.bind(notify_path)

@@ -62,7 +62,7 @@ def _activation_samples(bench, prepare, appear, count):
 
 def activation_unix(bench):
     def prepare(broker, name):
-        path = str(broker.place / f"{name}.sock")
+        path = str(broker.volatile / f"{name}.sock")
         (broker.specs / f"{name}.spec").write_text(f"unix://{path}\n")
         plugins.wait_connectable(str(broker.published / f"{name}.sock"))
         time.sleep(random.uniform(0.02, 0.2))
@@ -217,7 +217,7 @@ def ready_tcp(bench):
 
 
 def ready_unix(bench):
-    return _ready_row(bench, "absent Unix sockets", lambda broker, number: f"unix://{broker.place}/absent{number}.sock")
+    return _ready_row(bench, "absent Unix sockets", lambda broker, number: f"unix://{broker.volatile}/absent{number}.sock")
 
 
 ALL = {measure.__name__.replace("_", "-"): measure for measure in
