@@ -7,7 +7,7 @@
 #include <string>
 
 #include "daemon/control/control_message.h"
-#include "daemon/control/mailbox.h"
+#include "daemon/loop/mailbox.h"
 
 namespace brokerd {
 
@@ -20,7 +20,7 @@ class Exchange {
 public:
     using Id = std::uint64_t;
 
-    Exchange(std::shared_ptr<Mailbox<HttpServer>> server, Id connection, Id number) noexcept
+    Exchange(std::shared_ptr<Mailbox<HttpServer&>> server, Id connection, Id number) noexcept
         : server_{std::move(server)}, connection_{connection}, number_{number} {}
 
     void reply(ControlReply reply) const;
@@ -32,7 +32,7 @@ public:
     [[nodiscard]] Id number() const noexcept { return number_; }
 
 private:
-    std::shared_ptr<Mailbox<HttpServer>> server_;
+    std::shared_ptr<Mailbox<HttpServer&>> server_;
     Id connection_;
     Id number_;
 };

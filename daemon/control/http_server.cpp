@@ -68,7 +68,7 @@ HttpServer::HttpServer(UniqueFd listening_socket, PeerPolicy policy, Limits limi
     : listener_{std::move(listening_socket)},
       policy_{policy},
       limits_{limits},
-      mailbox_{std::make_shared<Mailbox<HttpServer>>()},
+      mailbox_{std::make_shared<Mailbox<HttpServer&>>()},
       epoll_{epoll_create1(EPOLL_CLOEXEC)},
       last_id_{kMailbox} {
     if (!epoll_) throw_errno("epoll_create1");

@@ -15,7 +15,7 @@
 #include "daemon/control/control_message.h"
 #include "daemon/control/exchange.h"
 #include "daemon/control/http_connection.h"
-#include "daemon/control/mailbox.h"
+#include "daemon/loop/mailbox.h"
 #include "daemon/control/peer_credentials.h"
 
 namespace brokerd {
@@ -105,7 +105,7 @@ private:
     PeerPolicy policy_;
     Limits limits_;
     Handler handler_;
-    std::shared_ptr<Mailbox<HttpServer>> mailbox_;
+    std::shared_ptr<Mailbox<HttpServer&>> mailbox_;
     UniqueFd epoll_;
     Connections connections_;
     std::set<std::pair<Clock::time_point, Exchange::Id>> deadlines_;

@@ -1,13 +1,11 @@
 #include "daemon/loop/core_loop.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
 #include <system_error>
 
-#include "common/os/system_error.h"
 #include "daemon/loop/log.h"
 
 namespace brokerd {
@@ -55,14 +53,13 @@ private:
 
 }  // namespace
 
-CoreLoop::CoreLoop() : thread_{std::this_thread::get_id()}, wake_up_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
-    if (!wake_up_) throw_errno("eventfd");
+CoreLoop::CoreLoop() : thread_{std::this_thread::get_id()} {
     check(sd_event_new(&event_), "sd_event_new");
     const auto on_wake_up = [](sd_event_source*, int, std::uint32_t, void* self) noexcept -> int {
         static_cast<CoreLoop*>(self)->run_posted();
         return 0;
     };
-    check(sd_event_add_io(event_, &wake_up_source_, wake_up_.get(), EPOLLIN, on_wake_up, this), "sd_event_add_io");
+    check(sd_event_add_io(event_, &wake_up_source_, posted_.descriptor(), EPOLLIN, on_wake_up, this), "sd_event_add_io");
 }
 
 CoreLoop::~CoreLoop() {
@@ -80,28 +77,8 @@ void CoreLoop::stop(int exit_code) {
     check(sd_event_exit(event_, exit_code), "sd_event_exit");
 }
 
-void CoreLoop::post(std::function<void()> work) {
-    bool was_empty = false;
-    {
-        const std::lock_guard lock{posted_mutex_};
-        was_empty = posted_.empty();
-        posted_.push_back(std::move(work));
-    }
-    if (was_empty) {
-        const std::uint64_t one = 1;
-        // EAGAIN would mean that the counter is full, that is, that the loop has been woken already.
-        [[maybe_unused]] const auto ignored = ::write(wake_up_.get(), &one, sizeof one);
-    }
-}
-
 void CoreLoop::run_posted() {
-    std::uint64_t count = 0;
-    [[maybe_unused]] const auto ignored = ::read(wake_up_.get(), &count, sizeof count);
-    std::vector<std::function<void()>> batch;
-    {
-        const std::lock_guard lock{posted_mutex_};
-        batch.swap(posted_);
-    }
+    auto batch = posted_.take();
     for (auto& work : batch) {
         try {
             work();

@@ -7,13 +7,11 @@
 #include <functional>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
-#include "common/os/unique_fd.h"
+#include "daemon/loop/mailbox.h"
 #include "daemon/loop/scheduler.h"
 
 namespace brokerd {
@@ -35,7 +33,7 @@ public:
     void stop(int exit_code);
 
     /// Runs `work` on the loop's thread, in the order of posting. After the loop has ended, `work` is dropped.
-    void post(std::function<void()> work);
+    void post(std::function<void()> work) { posted_.post(std::move(work)); }
 
     /// Runs `work` on the loop's thread and hands its result over. Any thread but the loop's own may wait for it. Where
     /// the loop ends first, the future holds std::future_error (broken_promise).
@@ -64,10 +62,8 @@ private:
 
     sd_event* event_ = nullptr;
     std::thread::id thread_;
-    UniqueFd wake_up_;
+    Mailbox<> posted_;
     sd_event_source* wake_up_source_ = nullptr;
-    std::mutex posted_mutex_;  ///< guards posted_ only
-    std::vector<std::function<void()>> posted_;
 };
 
 }  // namespace brokerd

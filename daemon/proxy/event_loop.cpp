@@ -1,8 +1,5 @@
 #include "daemon/proxy/event_loop.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <exception>
@@ -11,14 +8,26 @@
 #include "daemon/loop/log.h"
 
 namespace brokerd {
+namespace {
 
-EventLoop::EventLoop() : epoll_{epoll_create1(EPOLL_CLOEXEC)}, wake_up_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+/// The boundary for what nobody planned for: one connection may suffer, the others go on.
+template <class Step>
+void attempt(const Step& step) noexcept {
+    try {
+        step();
+    } catch (const std::exception& error) {
+        log_error("proxy: going on after an unexpected failure: {}", error.what());
+    }
+}
+
+}  // namespace
+
+EventLoop::EventLoop() : epoll_{epoll_create1(EPOLL_CLOEXEC)} {
     if (!epoll_) throw_errno("epoll_create1");
-    if (!wake_up_) throw_errno("eventfd");
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.ptr = nullptr;  // the only source without a handler
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_up_.get(), &event) != 0) throw_errno("epoll_ctl");
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, posted_.descriptor(), &event) != 0) throw_errno("epoll_ctl");
 }
 
 void EventLoop::run(const std::function<void()>& on_tick) {
@@ -35,19 +44,15 @@ void EventLoop::run(const std::function<void()>& on_tick) {
         now_ = Clock::now();
         for (int i = 0; i < count; ++i) {
             const auto& event = events[static_cast<std::size_t>(i)];
-            try {
-                if (event.data.ptr == nullptr) {
-                    run_posted();
-                } else {
-                    static_cast<EventHandler*>(event.data.ptr)->on_events(event.events);
-                }
-            } catch (const std::exception& error) {
-                log_error("proxy: a connection was dropped after an unexpected failure: {}", error.what());
+            if (event.data.ptr == nullptr) {
+                for (auto& work : posted_.take()) attempt(work);
+            } else {
+                attempt([&event] { static_cast<EventHandler*>(event.data.ptr)->on_events(event.events); });
             }
         }
         if (ticking_ && now_ >= next_tick) {
             next_tick = now_ + kTick;
-            on_tick();
+            attempt(on_tick);
         }
         retired_.clear();
     }
@@ -55,30 +60,6 @@ void EventLoop::run(const std::function<void()>& on_tick) {
 
 void EventLoop::stop() {
     post([this] { stopping_ = true; });
-}
-
-void EventLoop::post(std::function<void()> work) {
-    bool was_empty = false;
-    {
-        const std::lock_guard lock{posted_mutex_};
-        was_empty = posted_.empty();
-        posted_.push_back(std::move(work));
-    }
-    if (was_empty) {
-        const std::uint64_t one = 1;
-        [[maybe_unused]] const auto ignored = ::write(wake_up_.get(), &one, sizeof one);
-    }
-}
-
-void EventLoop::run_posted() {
-    std::uint64_t count = 0;
-    [[maybe_unused]] const auto ignored = ::read(wake_up_.get(), &count, sizeof count);
-    std::vector<std::function<void()>> batch;
-    {
-        const std::lock_guard lock{posted_mutex_};
-        batch.swap(posted_);
-    }
-    for (auto& work : batch) work();
 }
 
 void EventLoop::add(int fd, std::uint32_t events, EventHandler& handler) {

@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "common/os/unique_fd.h"
+#include "daemon/loop/mailbox.h"
 
 namespace brokerd {
 
@@ -34,7 +34,7 @@ public:
     /// `on_tick` is called about every kTick while ticking is on.
     void run(const std::function<void()>& on_tick);
     void stop();
-    void post(std::function<void()> work);
+    void post(std::function<void()> work) { posted_.post(std::move(work)); }
 
     /// Watches `fd`, which stays its owner's, until remove() or until it is closed.
     void add(int fd, std::uint32_t events, EventHandler& handler);
@@ -56,16 +56,12 @@ public:
     void set_ticking(bool on) noexcept { ticking_ = on; }
 
 private:
-    void run_posted();
-
     UniqueFd epoll_;
-    UniqueFd wake_up_;
     Clock::time_point now_ = Clock::now();
     bool ticking_ = false;
     bool stopping_ = false;
     std::vector<std::shared_ptr<void>> retired_;
-    std::mutex posted_mutex_;  ///< guards posted_ only
-    std::vector<std::function<void()>> posted_;
+    Mailbox<> posted_;
 };
 
 }  // namespace brokerd

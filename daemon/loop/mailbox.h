@@ -14,12 +14,12 @@
 
 namespace brokerd {
 
-/// Work that other threads leave for the thread of an `Owner`. First in, first out.
-/// Thread: any. Shared, so that those who still write outlive the owner: what comes after close() is dropped.
-template <class Owner>
+/// Work that other threads leave for one thread, first in, first out. `Arguments` is what the owner passes to each piece.
+/// Thread: any; take() is the owner's. What comes after close() is dropped.
+template <class... Arguments>
 class Mailbox {
 public:
-    using Work = std::function<void(Owner&)>;
+    using Work = std::function<void(Arguments...)>;
 
     Mailbox() : wake_up_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
         if (!wake_up_) throw_errno("eventfd");
