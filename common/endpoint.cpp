@@ -21,8 +21,7 @@ bool is_host_character(char c) {
 }
 
 Failure<Error> refuse(std::string_view url, std::string_view why) {
-    return fail(fmt::format("\"{}\" is not a plugin address: {}; write unix:///run/NAME.sock, tcp://HOST:PORT or https://HOST:PORT",
-                            escaped(url, 120), why));
+    return fail(fmt::format("\"{}\" is not a plugin address: {}", escaped(url, 120), why));
 }
 
 struct HostAndPort {

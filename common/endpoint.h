@@ -26,7 +26,7 @@ public:
     enum class Kind : std::uint8_t { unix_socket, tcp };
 
     /// Reads unix:///path, tcp://host:port, http://host[:port] or https://host[:port]. A path, user, query or fragment
-    /// after the port is refused. The error says what to write instead.
+    /// after the port is refused. The error says why; what to write instead is for whoever knows where it was written.
     [[nodiscard]] static Result<Endpoint> parse(std::string_view url);
     /// `path` is absolute.
     [[nodiscard]] static Endpoint unix_socket(std::string path);

@@ -68,7 +68,7 @@ PluginView make_view(const PluginEntry& entry, const Scheduler& clock) {
     view.state = state_name(entry);
     view.definition = entry.definition.file;
     view.published = entry.published;
-    view.reason = entry.definition.reason;
+    if (!entry.definition.reason.empty()) view.reason = fmt::format("{}; {}", entry.definition.reason, entry.definition.remedy);
     view.since = entry.since;
     view.warnings = entry.definition.warnings;
     view.shadows = entry.definition.shadows;

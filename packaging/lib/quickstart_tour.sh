@@ -111,8 +111,8 @@ tour_doctor() {
     wait_until 10 "backups is listed" invalid backups
     show_any 'pluginctl doctor' || true
     expect 'backups\.spec:1' "a finding with file and line"
-    remark "Beside it are two warnings: the call that was refused in step 3, and the sample certificates, which last 30 days" \
-        "only. The remedy, with the address of a plugin that exists:"
+    remark "The warning beside it is about the call that was refused in step 3. The remedy, with the address of a plugin" \
+        "that exists:"
     show "echo $(listening_line mobyfs) >\$Q/etc/backups.spec"
     wait_until 10 "backups becomes active" settled backups active
     show 'pluginctl doctor'

@@ -93,7 +93,7 @@ TEST_CASE_METHOD(Fixture, "an invalid definition is listed with its reason and n
     bad.remedy = "write tcp://HOST:PORT";
     table.apply("x", bad);
     CHECK(state("x") == "invalid");
-    CHECK(table.find("x")->reason == bad.reason);
+    CHECK(table.find("x")->reason == bad.reason + "; " + bad.remedy);
     CHECK(std::filesystem::is_empty(directory.path() + "/e"));
     CHECK(table.doctor().at(0).problem == "invalid");
     table.apply("x", unreachable("x"));
