@@ -6,8 +6,9 @@
 namespace brokerd {
 
 bool is_known_capability(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 8> kKnown{
-        "GraphDriver", "IpamDriver", "LogDriver", "MetricsCollector", "NetworkDriver", "SecretProvider", "VolumeDriver", "authz"};
+    static constexpr std::array<std::string_view, 8> kKnown{"GraphDriver",      "IpamDriver",    "LogDriver",
+                                                            "MetricsCollector", "NetworkDriver", "SecretProvider",
+                                                            "VolumeDriver",     "authz"};
     return std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end();
 }
 

@@ -17,7 +17,8 @@ constexpr std::size_t kMaxSocketPath = 107;
 constexpr std::size_t kMaxHost = 253;
 
 bool is_host_character(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_';
 }
 
 Failure<Error> refuse(std::string_view url, std::string_view why) {
@@ -38,7 +39,8 @@ Result<HostAndPort> split_authority(std::string_view authority) {
         if (close == std::string_view::npos) return fail("the \"[\" of the IPv6 address is not closed");
         out.host = authority.substr(1, close - 1);
         in6_addr ignored{};
-        if (inet_pton(AF_INET6, out.host.c_str(), &ignored) != 1) return fail("the part in brackets is no IPv6 address");
+        if (inet_pton(AF_INET6, out.host.c_str(), &ignored) != 1)
+            return fail("the part in brackets is no IPv6 address");
         rest = authority.substr(close + 1);
         if (!rest.empty() && rest.front() != ':') return fail("only :PORT may follow the bracketed address");
     } else {
@@ -48,7 +50,8 @@ Result<HostAndPort> split_authority(std::string_view authority) {
         if (rest.find(':', 1) != std::string_view::npos && rest.size() > 1) {
             return fail("it has more than one colon after the scheme (write an IPv6 address in brackets)");
         }
-        if (!std::all_of(out.host.begin(), out.host.end(), is_host_character)) return fail("the host name has a character that host names cannot have");
+        if (!std::all_of(out.host.begin(), out.host.end(), is_host_character))
+            return fail("the host name has a character that host names cannot have");
     }
     if (out.host.empty()) return fail("the host is missing");
     if (out.host.size() > kMaxHost) return fail("the host name is too long");
@@ -68,19 +71,22 @@ Result<Endpoint> Endpoint::parse(std::string_view url) {
     const std::string_view scheme = url.substr(0, colon);
     std::string_view rest = url.substr(colon + 3);
     for (const char c : rest) {
-        if (c <= ' ' || c > '~') return refuse(url, "it contains white space, a control character or a byte outside ASCII");
+        if (c <= ' ' || c > '~')
+            return refuse(url, "it contains white space, a control character or a byte outside ASCII");
     }
 
     Endpoint endpoint;
     endpoint.scheme_ = scheme;
     if (scheme == "unix") {
         if (rest.empty() || rest.front() != '/') return refuse(url, "a socket path must be absolute (three slashes)");
-        if (rest.size() > kMaxSocketPath) return refuse(url, fmt::format("the socket path is longer than {} bytes", kMaxSocketPath));
+        if (rest.size() > kMaxSocketPath)
+            return refuse(url, fmt::format("the socket path is longer than {} bytes", kMaxSocketPath));
         if (rest.back() == '/') return refuse(url, "the socket path ends with a slash");
         endpoint.path_ = rest;
         return endpoint;
     }
-    if (scheme != "tcp" && scheme != "http" && scheme != "https") return refuse(url, "the scheme is not unix, tcp, http or https");
+    if (scheme != "tcp" && scheme != "http" && scheme != "https")
+        return refuse(url, "the scheme is not unix, tcp, http or https");
 
     endpoint.kind_ = Kind::tcp;
     if (!rest.empty() && rest.back() == '/') rest.remove_suffix(1);
@@ -96,7 +102,8 @@ Result<Endpoint> Endpoint::parse(std::string_view url) {
         unsigned port = 0;
         const char* const end = parts->port.data() + parts->port.size();
         const auto [stop, code] = std::from_chars(parts->port.data(), end, port);
-        if (code != std::errc{} || stop != end || port == 0 || port > 65535) return refuse(url, "the port is not a number from 1 to 65535");
+        if (code != std::errc{} || stop != end || port == 0 || port > 65535)
+            return refuse(url, "the port is not a number from 1 to 65535");
         endpoint.port_ = static_cast<std::uint16_t>(port);
     }
     if (scheme == "https") endpoint.tls_.emplace();

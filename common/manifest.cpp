@@ -17,7 +17,8 @@ constexpr std::size_t kMaxCapabilities = 64;
 }  // namespace
 
 Result<Manifest> Manifest::parse(std::string_view body) {
-    if (body.size() > kMaxManifestBytes) return fail(fmt::format("its answer is longer than {} bytes", kMaxManifestBytes));
+    if (body.size() > kMaxManifestBytes)
+        return fail(fmt::format("its answer is longer than {} bytes", kMaxManifestBytes));
     const auto document = parse_json(body);
     if (!document) return fail(fmt::format("its answer is not JSON ({})", document.error().message));
     if (!document->IsObject()) return fail("its answer is not a JSON object");
@@ -25,7 +26,8 @@ Result<Manifest> Manifest::parse(std::string_view body) {
     if (member == document->MemberEnd()) return fail("its answer has no \"Implements\"");
     if (!member->value.IsArray()) return fail("\"Implements\" in its answer is not a list");
     if (member->value.Empty()) return fail("\"Implements\" in its answer is empty");
-    if (member->value.Size() > kMaxCapabilities) return fail(fmt::format("\"Implements\" in its answer has more than {} entries", kMaxCapabilities));
+    if (member->value.Size() > kMaxCapabilities)
+        return fail(fmt::format("\"Implements\" in its answer has more than {} entries", kMaxCapabilities));
 
     Manifest manifest;
     for (const auto& item : member->value.GetArray()) {
@@ -34,7 +36,8 @@ Result<Manifest> Manifest::parse(std::string_view body) {
         if (!manifest.implements(name)) manifest.capabilities_.push_back(std::move(name));
     }
     if (std::none_of(manifest.capabilities_.begin(), manifest.capabilities_.end(), is_known_capability)) {
-        return fail(fmt::format("it implements only \"{}\", which no engine knows", escaped(manifest.capabilities_.front(), 60)));
+        return fail(fmt::format("it implements only \"{}\", which no engine knows",
+                                escaped(manifest.capabilities_.front(), 60)));
     }
     return manifest;
 }

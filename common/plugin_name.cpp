@@ -24,14 +24,16 @@ std::string part_problem(std::string_view part) {
 
 Result<PluginName> PluginName::parse(std::string_view text) {
     const auto refuse = [&](std::string_view why) {
-        return fail(fmt::format("\"{}\" cannot be a plugin name: {}; use letters, digits and _ . - : @ +, with / between parts",
-                                escaped(text, 80), why));
+        return fail(
+            fmt::format("\"{}\" cannot be a plugin name: {}; use letters, digits and _ . - : @ +, with / between parts",
+                        escaped(text, 80), why));
     };
     if (text.empty()) return refuse("it is empty");
     if (text.size() > kMaxBytes) return refuse(fmt::format("it is longer than {} bytes", kMaxBytes));
     for (std::size_t start = 0; start <= text.size();) {
         const std::size_t end = std::min(text.find('/', start), text.size());
-        if (const std::string problem = part_problem(text.substr(start, end - start)); !problem.empty()) return refuse(problem);
+        if (const std::string problem = part_problem(text.substr(start, end - start)); !problem.empty())
+            return refuse(problem);
         start = end + 1;
     }
     return PluginName{std::string{text}};

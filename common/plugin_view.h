@@ -25,28 +25,28 @@ struct PluginView {
         bool client_certificate = false;
     };
 
-    std::string name;                      ///< JSON Name
-    std::string kind = "legacy";           ///< JSON Kind: legacy or managed
-    std::string state;                     ///< JSON State: discovered, activating, active, failed, invalid
-    std::vector<std::string> implements;   ///< JSON Implements: the manifest, empty until the first activation
-    std::string endpoint;                  ///< JSON Endpoint: URL, empty where the definition is invalid
-    std::string definition;                ///< JSON Definition: the file that defines it
-    std::vector<std::string> published;    ///< JSON Published: paths of the sockets that engines can use
-    std::string reason;                    ///< JSON Reason: why it is not active
-    Time since{};                          ///< JSON Since: when it entered this state
-    unsigned attempts = 0;                 ///< JSON Attempts: handshakes tried since it left the last good state
-    Time next_attempt{};                   ///< JSON NextAttempt: when the next handshake is due
-    std::optional<Tls> tls;                ///< JSON TLS {Verify, ClientCertificate}
-    std::vector<std::string> warnings;     ///< JSON Warnings
-    std::vector<Shadow> shadows;           ///< JSON Shadows [{File, Reason}]
+    std::string name;                     ///< JSON Name
+    std::string kind = "legacy";          ///< JSON Kind: legacy or managed
+    std::string state;                    ///< JSON State: discovered, activating, active, failed, invalid
+    std::vector<std::string> implements;  ///< JSON Implements: the manifest, empty until the first activation
+    std::string endpoint;                 ///< JSON Endpoint: URL, empty where the definition is invalid
+    std::string definition;               ///< JSON Definition: the file that defines it
+    std::vector<std::string> published;   ///< JSON Published: paths of the sockets that engines can use
+    std::string reason;                   ///< JSON Reason: why it is not active
+    Time since{};                         ///< JSON Since: when it entered this state
+    unsigned attempts = 0;                ///< JSON Attempts: handshakes tried since it left the last good state
+    Time next_attempt{};                  ///< JSON NextAttempt: when the next handshake is due
+    std::optional<Tls> tls;               ///< JSON TLS {Verify, ClientCertificate}
+    std::vector<std::string> warnings;    ///< JSON Warnings
+    std::vector<Shadow> shadows;          ///< JSON Shadows [{File, Reason}]
 };
 
 /// One thing that happened to a plugin.
 struct PluginEvent {
-    std::uint64_t sequence = 0;           ///< JSON Sequence: grows by one with each event of this brokerd process
+    std::uint64_t sequence = 0;  ///< JSON Sequence: grows by one with each event of this brokerd process
     std::chrono::system_clock::time_point time{};  ///< JSON Time
-    std::string action;                   ///< JSON Action: discovered, redefined, activating, active, changed, failed, invalid, gone
-    std::string plugin;                   ///< JSON Plugin
+    std::string action;  ///< JSON Action: discovered, redefined, activating, active, changed, failed, invalid, gone
+    std::string plugin;  ///< JSON Plugin
     std::string kind = "legacy";          ///< JSON Kind
     std::vector<std::string> implements;  ///< JSON Implements
     std::string detail;                   ///< JSON Detail: one sentence for a person, may be empty
@@ -56,7 +56,8 @@ struct PluginEvent {
 struct Finding {
     std::string plugin;    ///< JSON Plugin
     std::string severity;  ///< JSON Severity: error or warning
-    std::string problem;   ///< JSON Problem: shadowed, invalid, name-mismatch, unsafe-owner, unreachable, wrong-capability, certificate, rejected, not-published, warning
+    std::string problem;   ///< JSON Problem: shadowed, invalid, name-mismatch, unsafe-owner, unreachable,
+                           ///< wrong-capability, certificate, rejected, not-published, warning
     std::string file;      ///< JSON File: where to look, may be empty
     std::string cause;     ///< JSON Cause: what is wrong, one sentence
     std::string remedy;    ///< JSON Remedy: what to do, one sentence

@@ -25,17 +25,22 @@ namespace {
 
 LogLevel log_level(Config::LogDetail detail) {
     switch (detail) {
-        case Config::LogDetail::error: return LogLevel::error;
-        case Config::LogDetail::warning: return LogLevel::warning;
-        case Config::LogDetail::info: return LogLevel::info;
-        case Config::LogDetail::debug: return LogLevel::debug;
+        case Config::LogDetail::error:
+            return LogLevel::error;
+        case Config::LogDetail::warning:
+            return LogLevel::warning;
+        case Config::LogDetail::info:
+            return LogLevel::info;
+        case Config::LogDetail::debug:
+            return LogLevel::debug;
     }
     std::abort();
 }
 
 /// The group's id, or nothing where the host has no such group: then only root is served.
 std::optional<gid_t> find_group(const std::string& name) {
-    const struct group* const entry = getgrnam(name.c_str());  // NOLINT(concurrency-mt-unsafe): before any thread exists
+    const struct group* const entry =
+        getgrnam(name.c_str());  // NOLINT(concurrency-mt-unsafe): before any thread exists
     if (entry != nullptr) return entry->gr_gid;
     log_info("there is no group {}; only root may use the control socket", name);
     return std::nullopt;
@@ -88,7 +93,8 @@ int run(const Config& config) {
                             }};
     // Every published socket of the first scan is listening: engines may start (DESIGN.md section 11).
     sd_notify(0, "READY=1");
-    log_info("brokerd {} is ready: {} plugins, control socket {}", BROKERD_VERSION, plugins.list().size(), config.control_socket);
+    log_info("brokerd {} is ready: {} plugins, control socket {}", BROKERD_VERSION, plugins.list().size(),
+             config.control_socket);
     const int status = loop.run();
     log_info("brokerd stops");
     return status;

@@ -72,7 +72,8 @@ void Activation::attempt() {
     if (state_ == State::activating) {
         limit = std::chrono::ceil<milliseconds>(window_end_ - scheduler_.now());
         if (limit <= milliseconds{0}) {
-            return became_failed(Failure::unreachable, reason_.empty() ? "it was not tried in time" : reason_, settings_.probe_pause);
+            return became_failed(Failure::unreachable, reason_.empty() ? "it was not tried in time" : reason_,
+                                 settings_.probe_pause);
         }
     }
     ++attempts_;
@@ -83,10 +84,14 @@ void Activation::attempt() {
 void Activation::on_reply(HandshakeReply reply) {
     const auto ended = std::move(call_);
     switch (reply.kind) {
-        case HandshakeReply::Kind::unreachable: return became_unreachable(reply.reason);
-        case HandshakeReply::Kind::refused: return became_failed(Failure::refused, reply.reason, settings_.rejected_pause);
-        case HandshakeReply::Kind::malformed: return became_failed(Failure::rejected, reply.reason, settings_.rejected_pause);
-        case HandshakeReply::Kind::answered: break;
+        case HandshakeReply::Kind::unreachable:
+            return became_unreachable(reply.reason);
+        case HandshakeReply::Kind::refused:
+            return became_failed(Failure::refused, reply.reason, settings_.rejected_pause);
+        case HandshakeReply::Kind::malformed:
+            return became_failed(Failure::rejected, reply.reason, settings_.rejected_pause);
+        case HandshakeReply::Kind::answered:
+            break;
     }
     if (reply.status != 200) {
         return became_failed(Failure::rejected,

@@ -36,7 +36,8 @@ public:
     };
     virtual ~PluginTransport() = default;
     /// `done` is called once, on the core loop, not before this returns, unless the call is cancelled.
-    [[nodiscard]] virtual std::unique_ptr<Call> handshake(std::chrono::milliseconds limit, std::function<void(HandshakeReply)> done) = 0;
+    [[nodiscard]] virtual std::unique_ptr<Call> handshake(std::chrono::milliseconds limit,
+                                                          std::function<void(HandshakeReply)> done) = 0;
 };
 
 struct ActivationSettings {
@@ -62,7 +63,7 @@ public:
         discovered,  ///< lazy, and nobody has asked yet
         activating,  ///< within the window: requests wait
         active,
-        failed,      ///< the window is over, or the plugin's answer was rejected: requests fail at once
+        failed,  ///< the window is over, or the plugin's answer was rejected: requests fail at once
     };
     enum class Failure : std::uint8_t { none, unreachable, refused, rejected };
     /// Called after every handshake and every change of state. `manifest_changed`: the plugin now implements something

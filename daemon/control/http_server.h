@@ -15,8 +15,8 @@
 #include "daemon/control/control_message.h"
 #include "daemon/control/exchange.h"
 #include "daemon/control/http_connection.h"
-#include "daemon/loop/mailbox.h"
 #include "daemon/control/peer_credentials.h"
+#include "daemon/loop/mailbox.h"
 
 namespace brokerd {
 

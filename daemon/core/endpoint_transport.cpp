@@ -10,10 +10,14 @@ constexpr std::chrono::seconds kTargetLife{10};
 HandshakeReply to_reply(HandshakeOutcome outcome) {
     const auto kind = [&] {
         switch (outcome.kind) {
-            case HandshakeOutcome::Kind::answered: return HandshakeReply::Kind::answered;
-            case HandshakeOutcome::Kind::unreachable: return HandshakeReply::Kind::unreachable;
-            case HandshakeOutcome::Kind::refused: return HandshakeReply::Kind::refused;
-            case HandshakeOutcome::Kind::malformed: return HandshakeReply::Kind::malformed;
+            case HandshakeOutcome::Kind::answered:
+                return HandshakeReply::Kind::answered;
+            case HandshakeOutcome::Kind::unreachable:
+                return HandshakeReply::Kind::unreachable;
+            case HandshakeOutcome::Kind::refused:
+                return HandshakeReply::Kind::refused;
+            case HandshakeOutcome::Kind::malformed:
+                return HandshakeReply::Kind::malformed;
         }
         std::abort();
     }();

@@ -17,7 +17,8 @@ public:
     EndpointTransport(const Scheduler& clock, Workers& workers, Proxy& proxy, std::uint64_t id, Endpoint endpoint)
         : clock_{clock}, workers_{workers}, proxy_{proxy}, id_{id}, endpoint_{std::move(endpoint)} {}
 
-    [[nodiscard]] std::unique_ptr<Call> handshake(std::chrono::milliseconds limit, std::function<void(HandshakeReply)> done) override;
+    [[nodiscard]] std::unique_ptr<Call> handshake(std::chrono::milliseconds limit,
+                                                  std::function<void(HandshakeReply)> done) override;
 
     /// What the newest handshake was made with; null before the first.
     [[nodiscard]] const std::shared_ptr<const Target>& target() const noexcept { return target_; }

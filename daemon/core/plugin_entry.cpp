@@ -10,30 +10,40 @@ constexpr std::chrono::hours kExpiryNotice{24 * 30};
 
 std::string problem_name(PluginDefinition::Problem problem) {
     switch (problem) {
-        case PluginDefinition::Problem::none: return {};
-        case PluginDefinition::Problem::name_mismatch: return "name-mismatch";
-        case PluginDefinition::Problem::unsafe_owner: return "unsafe-owner";
+        case PluginDefinition::Problem::none:
+            return {};
+        case PluginDefinition::Problem::name_mismatch:
+            return "name-mismatch";
+        case PluginDefinition::Problem::unsafe_owner:
+            return "unsafe-owner";
         case PluginDefinition::Problem::malformed:
         case PluginDefinition::Problem::unreadable:
-        case PluginDefinition::Problem::bad_name: return "invalid";
+        case PluginDefinition::Problem::bad_name:
+            return "invalid";
     }
     std::abort();
 }
 
 Finding failure_finding(const PluginEntry& entry) {
-    Finding finding{entry.definition.name, "error", "unreachable", entry.definition.file, entry.activation->reason(), {}};
+    Finding finding{entry.definition.name,      "error", "unreachable", entry.definition.file,
+                    entry.activation->reason(), {}};
     switch (entry.activation->failure()) {
         case Activation::Failure::refused:
             finding.problem = "certificate";
-            finding.remedy = fmt::format("correct the TLSConfig in {} or the plugin's certificate; brokerd tries again by itself", entry.definition.file);
+            finding.remedy =
+                fmt::format("correct the TLSConfig in {} or the plugin's certificate; brokerd tries again by itself",
+                            entry.definition.file);
             break;
         case Activation::Failure::rejected:
             finding.problem = "rejected";
-            finding.remedy = "make the plugin answer POST /Plugin.Activate with {\"Implements\": [\"VolumeDriver\"]} or another capability; brokerd tries again by itself";
+            finding.remedy =
+                "make the plugin answer POST /Plugin.Activate with {\"Implements\": [\"VolumeDriver\"]} or another "
+                "capability; brokerd tries again by itself";
             break;
         case Activation::Failure::unreachable:
         case Activation::Failure::none:
-            finding.remedy = fmt::format("start the plugin, or correct its address in {}; brokerd notices by itself", entry.definition.file);
+            finding.remedy = fmt::format("start the plugin, or correct its address in {}; brokerd notices by itself",
+                                         entry.definition.file);
             break;
     }
     return finding;
@@ -44,9 +54,10 @@ void add_expiry(std::vector<Finding>& findings, const PluginEntry& entry, const 
     const auto expiry = entry.transport->target()->tls->client_certificate_expiry();
     if (!expiry || *expiry - clock.wall_clock() > kExpiryNotice) return;
     const bool over = *expiry <= clock.wall_clock();
-    findings.push_back({entry.definition.name, over ? "error" : "warning", "certificate", entry.definition.endpoint->tls()->cert_file,
-                        fmt::format("the client certificate {} on {}", over ? "expired" : "expires", format_time(*expiry)),
-                        fmt::format("renew {}", entry.definition.endpoint->tls()->cert_file)});
+    findings.push_back(
+        {entry.definition.name, over ? "error" : "warning", "certificate", entry.definition.endpoint->tls()->cert_file,
+         fmt::format("the client certificate {} on {}", over ? "expired" : "expires", format_time(*expiry)),
+         fmt::format("renew {}", entry.definition.endpoint->tls()->cert_file)});
 }
 
 }  // namespace
@@ -54,10 +65,14 @@ void add_expiry(std::vector<Finding>& findings, const PluginEntry& entry, const 
 std::string state_name(const PluginEntry& entry) {
     if (!entry.is_valid()) return "invalid";
     switch (entry.activation->state()) {
-        case Activation::State::discovered: return "discovered";
-        case Activation::State::activating: return "activating";
-        case Activation::State::active: return "active";
-        case Activation::State::failed: return "failed";
+        case Activation::State::discovered:
+            return "discovered";
+        case Activation::State::activating:
+            return "activating";
+        case Activation::State::active:
+            return "active";
+        case Activation::State::failed:
+            return "failed";
     }
     std::abort();
 }
@@ -68,7 +83,8 @@ PluginView make_view(const PluginEntry& entry, const Scheduler& clock) {
     view.state = state_name(entry);
     view.definition = entry.definition.file;
     view.published = entry.published;
-    if (!entry.definition.reason.empty()) view.reason = fmt::format("{}; {}", entry.definition.reason, entry.definition.remedy);
+    if (!entry.definition.reason.empty())
+        view.reason = fmt::format("{}; {}", entry.definition.reason, entry.definition.remedy);
     view.since = entry.since;
     view.warnings = entry.definition.warnings;
     view.shadows = entry.definition.shadows;
@@ -78,13 +94,15 @@ PluginView make_view(const PluginEntry& entry, const Scheduler& clock) {
     const Endpoint& endpoint = *entry.definition.endpoint;
     view.endpoint = endpoint.str();
     if (const auto& tls = endpoint.tls()) {
-        view.tls = PluginView::Tls{tls->insecure_skip_verify ? "none" : (tls->ca_file.empty() ? "system" : "CAFile"), !tls->cert_file.empty()};
+        view.tls = PluginView::Tls{tls->insecure_skip_verify ? "none" : (tls->ca_file.empty() ? "system" : "CAFile"),
+                                   !tls->cert_file.empty()};
     }
     view.reason = entry.activation->reason();
     view.attempts = entry.activation->attempts();
     if (entry.activation->manifest()) view.implements = entry.activation->manifest()->capabilities();
     if (const auto next = entry.activation->next_attempt(); next && view.state != "active") {
-        view.next_attempt = clock.wall_clock() + std::chrono::duration_cast<std::chrono::system_clock::duration>(*next - clock.now());
+        view.next_attempt =
+            clock.wall_clock() + std::chrono::duration_cast<std::chrono::system_clock::duration>(*next - clock.now());
     }
     return view;
 }
@@ -93,19 +111,27 @@ std::vector<Finding> diagnose(const PluginEntry& entry, const Scheduler& clock) 
     std::vector<Finding> findings;
     const PluginDefinition& definition = entry.definition;
     if (definition.problem != PluginDefinition::Problem::none) {
-        findings.push_back({definition.name, "error", problem_name(definition.problem), definition.file, definition.reason, definition.remedy});
+        findings.push_back({definition.name, "error", problem_name(definition.problem), definition.file,
+                            definition.reason, definition.remedy});
     }
-    if (entry.is_valid() && entry.activation->failure() != Activation::Failure::none) findings.push_back(failure_finding(entry));
+    if (entry.is_valid() && entry.activation->failure() != Activation::Failure::none)
+        findings.push_back(failure_finding(entry));
     if (!entry.publish_problem.empty()) {
         findings.push_back({definition.name, "error", "not-published", definition.file, entry.publish_problem,
                             "do as the cause says, then reload brokerd (systemctl reload brokerd)"});
     }
     for (const auto& [capability, count] : entry.lacking) {
-        if (!entry.is_valid() || (entry.activation->manifest() && entry.activation->manifest()->implements(capability))) continue;
-        findings.push_back({definition.name, "warning", "wrong-capability", definition.file,
-                            fmt::format("it was asked {} time{} for {}, but implements only {}", count, count == 1 ? "" : "s", capability,
-                                        entry.activation->manifest() ? fmt::format("{}", fmt::join(entry.activation->manifest()->capabilities(), ", ")) : "what is not known yet"),
-                            fmt::format("use it only for what pluginctl inspect {} lists under Implements, or name another plugin", definition.name)});
+        if (!entry.is_valid() || (entry.activation->manifest() && entry.activation->manifest()->implements(capability)))
+            continue;
+        findings.push_back(
+            {definition.name, "warning", "wrong-capability", definition.file,
+             fmt::format("it was asked {} time{} for {}, but implements only {}", count, count == 1 ? "" : "s",
+                         capability,
+                         entry.activation->manifest()
+                             ? fmt::format("{}", fmt::join(entry.activation->manifest()->capabilities(), ", "))
+                             : "what is not known yet"),
+             fmt::format("use it only for what pluginctl inspect {} lists under Implements, or name another plugin",
+                         definition.name)});
     }
     add_expiry(findings, entry, clock);
     for (const auto& shadow : definition.shadows) {
@@ -113,7 +139,8 @@ std::vector<Finding> diagnose(const PluginEntry& entry, const Scheduler& clock) 
                             fmt::format("remove {} or {}, whichever is not meant", shadow.file, definition.file)});
     }
     for (const std::string& warning : definition.warnings) {
-        findings.push_back({definition.name, "warning", "warning", definition.file, warning, fmt::format("correct {}", definition.file)});
+        findings.push_back({definition.name, "warning", "warning", definition.file, warning,
+                            fmt::format("correct {}", definition.file)});
     }
     return findings;
 }

@@ -26,19 +26,19 @@ struct PluginEntry {
 
     // Of a valid definition:
     std::unique_ptr<EndpointTransport> transport;
-    std::unique_ptr<Activation> activation;                 ///< uses transport
-    std::unique_ptr<PathWatch::Watch> socket_watch;         ///< tells activation
+    std::unique_ptr<Activation> activation;          ///< uses transport
+    std::unique_ptr<PathWatch::Watch> socket_watch;  ///< tells activation
     bool is_published = false;
     bool for_engines = false;
     std::vector<std::string> published;
     std::string publish_problem;
-    std::unique_ptr<PathWatch::Watch> link_watch;           ///< somebody may remove what engines see
+    std::unique_ptr<PathWatch::Watch> link_watch;  ///< somebody may remove what engines see
     std::unique_ptr<Scheduler::Timer> link_timer;
     std::shared_ptr<const Route> route;
 
-    std::string state;                                      ///< as PluginView has it
+    std::string state;  ///< as PluginView has it
     std::chrono::system_clock::time_point since{};
-    std::map<std::string, unsigned> lacking;                ///< capabilities asked for in vain, and how often
+    std::map<std::string, unsigned> lacking;  ///< capabilities asked for in vain, and how often
 
     [[nodiscard]] bool is_valid() const noexcept { return activation != nullptr; }
 };

@@ -19,9 +19,12 @@ constexpr std::size_t kMaxLacking = 16;
 Route::State route_state(Activation::State state) {
     switch (state) {
         case Activation::State::discovered:
-        case Activation::State::activating: return Route::State::waiting;
-        case Activation::State::active: return Route::State::active;
-        case Activation::State::failed: return Route::State::failed;
+        case Activation::State::activating:
+            return Route::State::waiting;
+        case Activation::State::active:
+            return Route::State::active;
+        case Activation::State::failed:
+            return Route::State::failed;
     }
     std::abort();
 }
@@ -33,7 +36,8 @@ bool is_same(const Route& a, const Route& b) {
 bool is_settled(const PluginEntry& entry) {
     if (!entry.is_valid()) return true;
     const auto state = entry.activation->state();
-    return (state == Activation::State::active || state == Activation::State::failed) && !entry.activation->handshake_under_way();
+    return (state == Activation::State::active || state == Activation::State::failed) &&
+           !entry.activation->handshake_under_way();
 }
 
 }  // namespace
@@ -54,7 +58,8 @@ RouteReports PluginTable::make_reports() {
     reports.wanted = [this](std::uint64_t id) {
         if (PluginEntry* const entry = by_id(id); entry != nullptr && entry->activation) entry->activation->start();
     };
-    reports.down = [this](std::uint64_t id, const std::shared_ptr<const Target>& target, const std::string& reason, bool refused) {
+    reports.down = [this](std::uint64_t id, const std::shared_ptr<const Target>& target, const std::string& reason,
+                          bool refused) {
         PluginEntry* const entry = by_id(id);
         if (entry == nullptr || !entry->route) return;
         if (entry->activation && entry->route->target == target) entry->activation->report_down(reason, refused);
@@ -99,14 +104,17 @@ void PluginTable::define(const std::string& name, const PluginDefinition& defini
 }
 
 void PluginTable::redefine(PluginEntry& entry, const PluginDefinition& definition) {
-    const bool same_endpoint = entry.is_valid() && definition.endpoint == entry.definition.endpoint && definition.source == entry.definition.source;
+    const bool same_endpoint = entry.is_valid() && definition.endpoint == entry.definition.endpoint &&
+                               definition.source == entry.definition.source;
     if (same_endpoint) {
         entry.definition = definition;
         tell(entry, "redefined", fmt::format("defined by {}", definition.file));
         return;
     }
-    // A published socket stays where the plugin only moved: engines go on calling it, and wait until the new place answers.
-    const bool keeps_sockets = entry.is_published && definition.endpoint && entry.for_engines == (definition.source != PluginDefinition::Source::socket);
+    // A published socket stays where the plugin only moved: engines go on calling it, and wait until the new place
+    // answers.
+    const bool keeps_sockets = entry.is_published && definition.endpoint &&
+                               entry.for_engines == (definition.source != PluginDefinition::Source::socket);
     if (!keeps_sockets) withdraw(entry);
     tear_down(entry);
     entry.definition = definition;
@@ -120,13 +128,15 @@ void PluginTable::set_up(PluginEntry& entry) {
     if (auto name = PluginName::parse(entry.definition.name)) entry.name = *std::move(name);
     if (!entry.definition.endpoint || !entry.name) {
         entry.state = "invalid";
-        log_warning("plugin {} is invalid: {}; {}", entry.definition.name, entry.definition.reason, entry.definition.remedy);
+        log_warning("plugin {} is invalid: {}; {}", entry.definition.name, entry.definition.reason,
+                    entry.definition.remedy);
         return tell(entry, "invalid", entry.definition.reason);
     }
     const Endpoint& endpoint = *entry.definition.endpoint;
     entry.transport = std::make_unique<EndpointTransport>(loop_, workers_, proxy_, entry.id, endpoint);
-    entry.activation = std::make_unique<Activation>(loop_, *entry.transport, settings_.activation,
-                                                    [this, &entry](bool manifest_changed) { on_activation(entry, manifest_changed); });
+    entry.activation =
+        std::make_unique<Activation>(loop_, *entry.transport, settings_.activation,
+                                     [this, &entry](bool manifest_changed) { on_activation(entry, manifest_changed); });
     entry.state = state_name(entry);
     update_route(entry);
     if (!entry.is_published) publish(entry);
@@ -224,7 +234,8 @@ void PluginTable::on_activation(PluginEntry& entry, bool manifest_changed) {
         }
     }
     if (manifest_changed) {
-        log_info("plugin {} now implements {}", entry.definition.name, fmt::join(entry.activation->manifest()->capabilities(), ", "));
+        log_info("plugin {} now implements {}", entry.definition.name,
+                 fmt::join(entry.activation->manifest()->capabilities(), ", "));
         tell(entry, "changed", "its manifest has changed");
     }
     settle_waiters(entry.definition.name);
@@ -252,7 +263,8 @@ void PluginTable::tell(const PluginEntry& entry, std::string action, std::string
     event.action = std::move(action);
     event.plugin = entry.definition.name;
     event.detail = std::move(detail);
-    if (entry.activation && entry.activation->manifest()) event.implements = entry.activation->manifest()->capabilities();
+    if (entry.activation && entry.activation->manifest())
+        event.implements = entry.activation->manifest()->capabilities();
     events_.publish(std::move(event));
 }
 
@@ -329,7 +341,8 @@ std::vector<Finding> PluginTable::doctor() const {
         auto more = diagnose(*entry, loop_);
         findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
-    std::stable_partition(findings.begin(), findings.end(), [](const Finding& finding) { return finding.severity == "error"; });
+    std::stable_partition(findings.begin(), findings.end(),
+                          [](const Finding& finding) { return finding.severity == "error"; });
     return findings;
 }
 

@@ -20,7 +20,7 @@ namespace brokerd {
 
 struct PluginTableSettings {
     ActivationSettings activation;
-    bool eager = true;          ///< activate at discovery; otherwise when somebody asks
+    bool eager = true;  ///< activate at discovery; otherwise when somebody asks
     unsigned proxy_threads = 1;
 };
 

@@ -14,9 +14,10 @@
 namespace brokerd {
 
 struct DiscoverySettings {
-    std::string engine_socket_directory;        ///< /run/docker/plugins: sockets are looked up here
-    std::vector<std::string> spec_directories;  ///< /etc/docker/plugins, /usr/lib/docker/plugins: .spec and .json, in order
-    bool allow_unsafe_files = false;            ///< skip the owner and mode checks (tests)
+    std::string engine_socket_directory;  ///< /run/docker/plugins: sockets are looked up here
+    std::vector<std::string>
+        spec_directories;             ///< /etc/docker/plugins, /usr/lib/docker/plugins: .spec and .json, in order
+    bool allow_unsafe_files = false;  ///< skip the owner and mode checks (tests)
 };
 
 /// Finds legacy plugins by Docker's rule (Docker Plugin API, "Plugin discovery") and keeps that knowledge true with

@@ -27,7 +27,8 @@ struct PluginDefinition {
     Source source = Source::spec;
     std::optional<Endpoint> endpoint;  ///< present exactly where problem is none
     Problem problem = Problem::none;
-    std::string reason;  ///< one sentence, starting with "FILE:LINE:COLUMN: " where a place is known; empty without a problem
+    std::string
+        reason;  ///< one sentence, starting with "FILE:LINE:COLUMN: " where a place is known; empty without a problem
     std::string remedy;  ///< what to write or do instead; empty without a problem
     std::vector<std::string> warnings;
     std::vector<PluginView::Shadow> shadows;  ///< files of the same name that come later in the search order

@@ -21,9 +21,10 @@ public:
         : loop_{loop}, then_{std::move(then)} {
         using std::chrono::microseconds;
         const auto in = std::max(std::chrono::duration_cast<microseconds>(delay), microseconds{0});
-        check(sd_event_add_time_relative(loop.handle(), &source_, CLOCK_MONOTONIC, static_cast<std::uint64_t>(in.count()),
-                                         kAccuracyMicroseconds, &EventTimer::dispatch, this),
-              "sd_event_add_time_relative");
+        check(
+            sd_event_add_time_relative(loop.handle(), &source_, CLOCK_MONOTONIC, static_cast<std::uint64_t>(in.count()),
+                                       kAccuracyMicroseconds, &EventTimer::dispatch, this),
+            "sd_event_add_time_relative");
     }
     ~EventTimer() override { sd_event_source_disable_unref(source_); }
     EventTimer(const EventTimer&) = delete;
@@ -59,7 +60,8 @@ CoreLoop::CoreLoop() : thread_{std::this_thread::get_id()} {
         static_cast<CoreLoop*>(self)->run_posted();
         return 0;
     };
-    check(sd_event_add_io(event_, &wake_up_source_, posted_.descriptor(), EPOLLIN, on_wake_up, this), "sd_event_add_io");
+    check(sd_event_add_io(event_, &wake_up_source_, posted_.descriptor(), EPOLLIN, on_wake_up, this),
+          "sd_event_add_io");
 }
 
 CoreLoop::~CoreLoop() {

@@ -4,7 +4,8 @@
 
 namespace brokerd {
 
-IoSource::IoSource(CoreLoop& loop, int fd, std::uint32_t events, Ready on_ready) : loop_{loop}, on_ready_{std::move(on_ready)} {
+IoSource::IoSource(CoreLoop& loop, int fd, std::uint32_t events, Ready on_ready)
+    : loop_{loop}, on_ready_{std::move(on_ready)} {
     const int code = sd_event_add_io(loop.handle(), &source_, fd, events, &IoSource::dispatch, this);
     if (code < 0) throw std::system_error{-code, std::generic_category(), "sd_event_add_io"};
 }

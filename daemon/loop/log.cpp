@@ -26,7 +26,8 @@ bool logs(LogLevel level) noexcept {
 void write_log(LogLevel level, std::string_view text) noexcept {
     try {
         // systemd.exec(5): set where stderr is connected to the journal, which understands priority prefixes.
-        static const bool to_journal = std::getenv("JOURNAL_STREAM") != nullptr;  // NOLINT(concurrency-mt-unsafe): nobody sets it
+        static const bool to_journal =
+            std::getenv("JOURNAL_STREAM") != nullptr;  // NOLINT(concurrency-mt-unsafe): nobody sets it
         std::string line = to_journal ? fmt::format("<{}>", static_cast<int>(level)) : std::string{};
         if (!to_journal && level == LogLevel::error) line += "error: ";
         if (!to_journal && level == LogLevel::warning) line += "warning: ";

@@ -14,8 +14,8 @@
 
 namespace brokerd {
 
-/// Work that other threads leave for one thread, first in, first out. `Arguments` is what the owner passes to each piece.
-/// Thread: any; take() is the owner's. What comes after close() is dropped.
+/// Work that other threads leave for one thread, first in, first out. `Arguments` is what the owner passes to each
+/// piece. Thread: any; take() is the owner's. What comes after close() is dropped.
 template <class... Arguments>
 class Mailbox {
 public:

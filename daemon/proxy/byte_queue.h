@@ -7,8 +7,8 @@
 
 namespace brokerd {
 
-/// Recycles the fixed-size blocks that ByteQueues borrow while they hold bytes, so that an idle connection owns none and
-/// a busy one allocates none. Thread: one proxy thread's. Outlives its queues.
+/// Recycles the fixed-size blocks that ByteQueues borrow while they hold bytes, so that an idle connection owns none
+/// and a busy one allocates none. Thread: one proxy thread's. Outlives its queues.
 class BlockPool {
 public:
     /// Large enough for a head of kMaxHeadBytes with what a rewrite adds, and for body copies in few system calls.
@@ -46,8 +46,8 @@ public:
     std::size_t append(std::string_view bytes);
     void clear() noexcept;
 
-    /// Free space behind the last byte, for a read straight into the queue; commit() what was read. `compact` allows the
-    /// bytes to move (views become invalid) when the tail is full but the front is not.
+    /// Free space behind the last byte, for a read straight into the queue; commit() what was read. `compact` allows
+    /// the bytes to move (views become invalid) when the tail is full but the front is not.
     struct Tail {
         char* data;
         std::size_t size;

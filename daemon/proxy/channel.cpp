@@ -24,9 +24,15 @@ bool Channel::fill(bool compact) {
                 // A short read has emptied a plain socket; what comes later is a new edge. TLS may hold more.
                 if (got.count < tail.size && !stream.is_tls() && !hung_up_) readable_ = false;
                 break;
-            case Stream::Status::again: readable_ = false; break;
-            case Stream::Status::end: ended = moved = true; break;
-            case Stream::Status::error: broken = moved = true; break;
+            case Stream::Status::again:
+                readable_ = false;
+                break;
+            case Stream::Status::end:
+                ended = moved = true;
+                break;
+            case Stream::Status::error:
+                broken = moved = true;
+                break;
         }
     }
     in.release_if_empty();
@@ -41,9 +47,13 @@ bool Channel::flush() {
                 out.consume(put.count);
                 written += put.count;
                 break;
-            case Stream::Status::again: writable_ = false; break;
+            case Stream::Status::again:
+                writable_ = false;
+                break;
             case Stream::Status::end:
-            case Stream::Status::error: broken = true; break;
+            case Stream::Status::error:
+                broken = true;
+                break;
         }
     }
     return !broken;

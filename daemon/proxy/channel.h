@@ -8,8 +8,8 @@
 
 namespace brokerd {
 
-/// One end of a proxied connection: a stream, what has been read from it and what is still to be written to it, and what
-/// the (edge-triggered) loop has told of it. Thread: one proxy thread's.
+/// One end of a proxied connection: a stream, what has been read from it and what is still to be written to it, and
+/// what the (edge-triggered) loop has told of it. Thread: one proxy thread's.
 class Channel {
 public:
     Channel(BlockPool& pool, Stream connected) noexcept : stream{std::move(connected)}, in{pool}, out{pool} {}

@@ -7,12 +7,12 @@
 #include "common/protocol/docker_plugin_api.h"
 #include "daemon/proxy/route_slot.h"
 
-// One request at a time: the next one is read when the answer to the present one has been written. Bytes stay where they
-// were read until they have been forwarded, so a request that waits for its plugin costs nothing but its buffer.
+// One request at a time: the next one is read when the answer to the present one has been written. Bytes stay where
+// they were read until they have been forwarded, so a request that waits for its plugin costs nothing but its buffer.
 //
 // What has left is never sent again. A request moves to another connection only while not one byte of it has been taken
-// by the first: a reused connection that the plugin had closed meanwhile refuses the first byte on a Unix socket, and is
-// looked at before use on TCP (Upstream::is_stale).
+// by the first: a reused connection that the plugin had closed meanwhile refuses the first byte on a Unix socket, and
+// is looked at before use on TCP (Upstream::is_stale).
 
 namespace brokerd {
 namespace {
@@ -55,7 +55,8 @@ void Client::progress() {
     int rounds = 0;
     while (rounds < kRoundsPerTurn && step()) ++rounds;
     in_progress_ = false;
-    if (rounds == kRoundsPerTurn && state_ != State::closed) context_.loop.rearm(channel_.stream.fd(), Channel::kEvents, *this);
+    if (rounds == kRoundsPerTurn && state_ != State::closed)
+        context_.loop.rearm(channel_.stream.fd(), Channel::kEvents, *this);
 }
 
 /// One round of work; false where nothing more can be done now.
@@ -65,7 +66,8 @@ bool Client::step() {
         return false;
     }
     switch (state_) {
-        case State::reading: return channel_.out.empty() && read_request();
+        case State::reading:
+            return channel_.out.empty() && read_request();
         case State::exchanging:
             if (upstream_blocked_ && channel_.out.room() > BlockPool::kBlockBytes / 2) {
                 upstream_blocked_ = false;
@@ -74,16 +76,19 @@ bool Client::step() {
             }
             pump_request();
             return state_ == State::reading || state_ == State::closing;
-        case State::closing: return finish_closing();
+        case State::closing:
+            return finish_closing();
         case State::waiting:
         case State::connecting:
-        case State::closed: return false;
+        case State::closed:
+            return false;
     }
     return false;
 }
 
 bool Client::read_request() {
-    const auto status = channel_.in.empty() ? HttpRequestParser::Status::need_more : parser_->parse_head(channel_.in.bytes());
+    const auto status =
+        channel_.in.empty() ? HttpRequestParser::Status::need_more : parser_->parse_head(channel_.in.bytes());
     if (status == HttpRequestParser::Status::malformed) {
         close_after_ = true;
         head_consumed_ = true;
@@ -122,16 +127,19 @@ void Client::note_request() {
 void Client::dispatch() {
     const Route& route = slot_.route();
     const bool handshake = path_ == docker_plugin_api::kActivatePath;
-    const std::string_view capability = handshake ? std::string_view{} : capability_of_method(std::string_view{path_}.substr(1));
+    const std::string_view capability =
+        handshake ? std::string_view{} : capability_of_method(std::string_view{path_}.substr(1));
     if (!handshake && capability.empty()) {
-        return answer_error(404, fmt::format("plugin {} has no method \"{}\"; methods are called as /Capability.Method", route.plugin,
-                                             escaped(path_, 100)));
+        return answer_error(404, fmt::format("plugin {} has no method \"{}\"; methods are called as /Capability.Method",
+                                             route.plugin, escaped(path_, 100)));
     }
     switch (route.state) {
-        case Route::State::waiting: return wait_for_route();
+        case Route::State::waiting:
+            return wait_for_route();
         case Route::State::failed:
             return answer_error(503, fmt::format("plugin {} is not available: {}", route.plugin, route.reason));
-        case Route::State::active: break;
+        case Route::State::active:
+            break;
     }
     if (handshake) return answer(200, route.manifest_json);
     dispatch_to_plugin(capability);
@@ -140,8 +148,9 @@ void Client::dispatch() {
 void Client::dispatch_to_plugin(std::string_view capability) {
     if (!slot_.route().manifest.implements(capability)) {
         slot_.note_lacking(std::string{capability});
-        return answer_error(404, fmt::format("plugin {} does not implement {}; its manifest is {}", slot_.route().plugin,
-                                             escaped(capability, 60), slot_.route().manifest_json));
+        return answer_error(404,
+                            fmt::format("plugin {} does not implement {}; its manifest is {}", slot_.route().plugin,
+                                        escaped(capability, 60), slot_.route().manifest_json));
     }
     if (!slot_.is_open()) return wait_for_route();
     forward();
@@ -191,7 +200,8 @@ void Client::on_upstream_ready() {
     } else {
         pump_request();
     }
-    if (state_ == State::exchanging && upstream_is_reused_ && upstream_->channel().broken && !upstream_->has_sent()) retry_on_new_connection();
+    if (state_ == State::exchanging && upstream_is_reused_ && upstream_->channel().broken && !upstream_->has_sent())
+        retry_on_new_connection();
     progress();
 }
 
@@ -229,13 +239,15 @@ void Client::pump_request() {
                 done_ = true;
                 if (chunked_) write_last_chunk(upstream_->channel().out);
                 return upstream_->flush();
-            case HttpRequestParser::Status::malformed: return request_broken(400, "its body is malformed: " + parser_->problem());
+            case HttpRequestParser::Status::malformed:
+                return request_broken(400, "its body is malformed: " + parser_->problem());
             case HttpRequestParser::Status::blocked:
                 upstream_->flush();
                 if (upstream_->channel().out.room() > BlockPool::kBlockBytes / 2) break;
                 return;  // on_upstream_room() goes on
             case HttpRequestParser::Status::need_more:
-                if (channel_.in.room() == 0) return request_broken(400, "its body is malformed: a chunk header without end");
+                if (channel_.in.room() == 0)
+                    return request_broken(400, "its body is malformed: a chunk header without end");
                 if (channel_.ended || channel_.broken) return request_broken(400, "its body ended early");
                 if (!channel_.fill(true)) return upstream_->flush();
                 break;
@@ -260,7 +272,8 @@ void Client::request_broken(unsigned status, const std::string& problem) {
 void Client::on_response_head(const HttpHead& head) {
     if (head.status < 200) {
         // Room must stay for the final head. HTTP/1.0 knows no interim responses (RFC 9110 15.2).
-        if (client_http11_ && channel_.out.room() > head.bytes + kMaxHeadBytes + 2 * kHeadSlack) write_response_head(channel_.out, head, {});
+        if (client_http11_ && channel_.out.room() > head.bytes + kMaxHeadBytes + 2 * kHeadSlack)
+            write_response_head(channel_.out, head, {});
         return;
     }
     DeadlineList::clear(*this);
@@ -317,8 +330,9 @@ void Client::on_upstream_failed(const std::string& reason, bool) {
     slot_.note_call_failed(upstream_->target());
     drop_upstream();
     if (!done_) close_after_ = true;
-    answer_error(502, fmt::format("{} failed in the call {}: {}; the call may have been carried out and is not repeated", plugin,
-                                  escaped(path_, 100), reason));
+    answer_error(
+        502, fmt::format("{} failed in the call {}: {}; the call may have been carried out and is not repeated", plugin,
+                         escaped(path_, 100), reason));
     progress();
 }
 
@@ -399,13 +413,15 @@ void Client::on_deadline() {
             const std::string plugin = plugin_text();
             drop_upstream();
             if (!done_) close_after_ = true;
-            answer_error(504, fmt::format("{} has not answered the call {} within {} s; it may still be working on it", plugin,
-                                          escaped(path_, 100), slot_.route().answer_limit.count() / 1000));
+            answer_error(504, fmt::format("{} has not answered the call {} within {} s; it may still be working on it",
+                                          plugin, escaped(path_, 100), slot_.route().answer_limit.count() / 1000));
             break;
         }
-        case State::closing: return close();
+        case State::closing:
+            return close();
         case State::connecting:
-        case State::closed: return;
+        case State::closed:
+            return;
     }
     progress();
 }

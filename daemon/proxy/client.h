@@ -98,16 +98,16 @@ private:
     std::optional<HttpRequestParser> parser_;
     State state_ = State::reading;
     std::shared_ptr<Upstream> upstream_;
-    std::string carried_;          ///< what a broken reused connection did not take, for the next one
-    std::string path_;             ///< the request's; kept because the head's bytes go
+    std::string carried_;  ///< what a broken reused connection did not take, for the next one
+    std::string path_;     ///< the request's; kept because the head's bytes go
     AnswerFraming framing_;
     EventLoop::Clock::time_point waiting_since_{};
     // Of the present request:
     bool head_consumed_ = false;
-    bool head_only_ = false;       ///< its method is HEAD
+    bool head_only_ = false;  ///< its method is HEAD
     bool client_http11_ = true;
     bool chunked_ = false;
-    bool done_ = false;            ///< read to its end
+    bool done_ = false;  ///< read to its end
     bool answer_started_ = false;
     bool close_after_ = false;
     bool upstream_is_reused_ = false;

@@ -9,8 +9,8 @@ void DeadlineList::expire() {
     for (Deadline& object : list_) {
         if (object.due <= loop_.now()) overdue.push_back(&object);
     }
-    // What a callback closes is only retired, not destroyed, until the batch ends: the pointers stay good, and an object
-    // that a callback has unlinked or given a new deadline is left alone.
+    // What a callback closes is only retired, not destroyed, until the batch ends: the pointers stay good, and an
+    // object that a callback has unlinked or given a new deadline is left alone.
     for (Deadline* object : overdue) {
         if (!object->is_linked() || object->due > loop_.now()) continue;
         object->unlink();

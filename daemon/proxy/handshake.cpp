@@ -25,8 +25,10 @@ void Handshake::start(std::chrono::milliseconds limit) {
 
 void Handshake::on_upstream_ready() {
     const std::string request = fmt::format(
-        "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: brokerd/{}\r\nAccept: {}\r\nContent-Length: 0\r\nVia: 1.1 brokerd\r\n\r\n",
-        docker_plugin_api::kActivatePath, upstream_->target()->host_header, BROKERD_VERSION, docker_plugin_api::kMediaType);
+        "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: brokerd/{}\r\nAccept: {}\r\nContent-Length: 0\r\nVia: 1.1 "
+        "brokerd\r\n\r\n",
+        docker_plugin_api::kActivatePath, upstream_->target()->host_header, BROKERD_VERSION,
+        docker_plugin_api::kMediaType);
     upstream_->channel().out.append(request);
     upstream_->flush();
 }
@@ -52,15 +54,21 @@ void Handshake::on_connect_failed(const std::string& reason, bool refused) {
 void Handshake::on_upstream_failed(const std::string& reason, bool malformed) {
     if (malformed) return finish({HandshakeOutcome::Kind::malformed, 0, {}, reason}, false);
     // With TLS 1.3 a client certificate is refused only after the handshake, in place of an answer.
-    if (upstream_->channel().stream.tls_refused()) return finish({HandshakeOutcome::Kind::refused, 0, {}, reason}, false);
-    finish({HandshakeOutcome::Kind::unreachable, 0, {}, fmt::format("{} did not answer the handshake: {}", upstream_->target()->url, reason)},
+    if (upstream_->channel().stream.tls_refused())
+        return finish({HandshakeOutcome::Kind::refused, 0, {}, reason}, false);
+    finish({HandshakeOutcome::Kind::unreachable,
+            0,
+            {},
+            fmt::format("{} did not answer the handshake: {}", upstream_->target()->url, reason)},
            false);
 }
 
 void Handshake::on_deadline() {
-    finish({HandshakeOutcome::Kind::unreachable, 0, {},
-            fmt::format("{} accepted the connection but did not answer the handshake within {} s", upstream_->target()->url,
-                        std::chrono::ceil<std::chrono::seconds>(limit_).count())},
+    finish({HandshakeOutcome::Kind::unreachable,
+            0,
+            {},
+            fmt::format("{} accepted the connection but did not answer the handshake within {} s",
+                        upstream_->target()->url, std::chrono::ceil<std::chrono::seconds>(limit_).count())},
            false);
 }
 

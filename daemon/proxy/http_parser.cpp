@@ -44,7 +44,8 @@ bool is_reg_name(std::string_view host) {
     for (std::size_t i = 0; i < host.size(); ++i) {
         if (host[i] == '%') {
             if (i + 2 >= host.size() || !is_hex(host[i + 1]) || !is_hex(host[i + 2])) return false;
-        } else if (std::isalnum(static_cast<unsigned char>(host[i])) == 0 && std::string_view{"-._~!$&'()*+,;="}.find(host[i]) == std::string_view::npos) {
+        } else if (std::isalnum(static_cast<unsigned char>(host[i])) == 0 &&
+                   std::string_view{"-._~!$&'()*+,;="}.find(host[i]) == std::string_view::npos) {
             return false;
         }
     }
@@ -93,9 +94,11 @@ bool leaves_quote_open(std::string_view rest) {
 
 /// RFC 9110 7.6.1 names those that a proxy must know without being told by Connection.
 bool is_always_hop_by_hop(std::string_view name) {
-    static constexpr std::array<std::string_view, 10> kNames{"Connection", "HTTP2-Settings", "Keep-Alive", "Proxy-Connection", "TE", "Trailer",
-                                                            "Transfer-Encoding", "Upgrade", "Proxy-Authenticate", "Proxy-Authorization"};
-    return std::any_of(kNames.begin(), kNames.end(), [name](std::string_view known) { return equals_ignoring_case(known, name); });
+    static constexpr std::array<std::string_view, 10> kNames{
+        "Connection", "HTTP2-Settings",    "Keep-Alive", "Proxy-Connection",   "TE",
+        "Trailer",    "Transfer-Encoding", "Upgrade",    "Proxy-Authenticate", "Proxy-Authorization"};
+    return std::any_of(kNames.begin(), kNames.end(),
+                       [name](std::string_view known) { return equals_ignoring_case(known, name); });
 }
 
 }  // namespace
@@ -130,7 +133,8 @@ auto HttpParser<isRequest>::parse_head(std::string_view bytes) -> Status {
         Error error;
         parsed_ += this->put(boost::asio::const_buffer{rest.data(), rest.size()}, error);
         if (error == beast::http::error::need_more) {
-            if (bytes.size() >= kMaxHeadBytes) return failed(beast::http::make_error_code(beast::http::error::header_limit));
+            if (bytes.size() >= kMaxHeadBytes)
+                return failed(beast::http::make_error_code(beast::http::error::header_limit));
             return Status::need_more;
         }
         if (error) return failed(error);
@@ -153,7 +157,8 @@ auto HttpParser<isRequest>::parse_body(std::string_view bytes, BodySink& sink, s
         used += this->put(boost::asio::const_buffer{rest.data(), rest.size()}, error);
         if (blocked_) return Status::blocked;
         if (error == beast::http::error::need_more) {
-            if (head_.framing != BodyFraming::chunked || !leaves_quote_open(bytes.substr(used))) return Status::need_more;
+            if (head_.framing != BodyFraming::chunked || !leaves_quote_open(bytes.substr(used)))
+                return Status::need_more;
             refuse(error, 400, kOpenQuote);
         }
         if (error) return failed(error);
@@ -175,7 +180,8 @@ void HttpParser<isRequest>::on_request_impl(beast::http::verb, View method, View
     head_.method = view(method);
     head_.target = view(target);
     head_.http11 = version == 11;
-    if (!std::all_of(head_.target.begin(), head_.target.end(), is_visible) || head_.target.find('#') != std::string_view::npos) {
+    if (!std::all_of(head_.target.begin(), head_.target.end(), is_visible) ||
+        head_.target.find('#') != std::string_view::npos) {
         refuse(error, 400, "the request target contains a character that a URI cannot have");
     }
 }
@@ -186,7 +192,8 @@ void HttpParser<isRequest>::on_response_impl(int code, View reason, int version,
     head_.reason = view(reason);
     head_.http11 = version == 11;
     if (code < 100 || code > 599) refuse(error, 502, "the status code is not between 100 and 599");
-    if (!std::all_of(head_.reason.begin(), head_.reason.end(), is_value_character)) refuse(error, 502, "control character in the reason phrase");
+    if (!std::all_of(head_.reason.begin(), head_.reason.end(), is_value_character))
+        refuse(error, 502, "control character in the reason phrase");
 }
 
 template <bool isRequest>
@@ -203,7 +210,8 @@ void HttpParser<isRequest>::on_field_impl(beast::http::field, View name, View va
 template <bool isRequest>
 void HttpParser<isRequest>::check_field(std::string_view name, std::string_view value, Error& error) {
     if (name.empty()) return refuse(error, 400, "a field has no name");
-    if (!std::all_of(value.begin(), value.end(), is_value_character)) return refuse(error, 400, "control character in a field value");
+    if (!std::all_of(value.begin(), value.end(), is_value_character))
+        return refuse(error, 400, "control character in a field value");
     if (head_done_) {  // a trailer: checked as strictly, and then dropped (RFC 9110 6.5.1 allows it)
         if (++trailer_fields_ > kMaxFields) refuse(error, 431, "more than 128 trailer fields");
         return;
@@ -221,7 +229,8 @@ void HttpParser<isRequest>::check_framing_fields(std::string_view name, std::str
         has_length_ = true;
         const char* const end = value.data() + value.size();
         const auto [stop, code] = std::from_chars(value.data(), end, head_.length);
-        const bool digits = !value.empty() && std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
+        const bool digits =
+            !value.empty() && std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
         if (!digits || code != std::errc{} || stop != end || head_.length > static_cast<std::uint64_t>(INT64_MAX)) {
             return refuse(error, 400, "Content-Length is not one decimal number");
         }
@@ -238,7 +247,8 @@ void HttpParser<isRequest>::check_framing_fields(std::string_view name, std::str
         head_.has_host = true;
         if (!is_host(value)) return refuse(error, 400, "Host is not a host name with an optional port");
     } else if (isRequest && equals_ignoring_case(name, "Expect")) {
-        if (!equals_ignoring_case(value, "100-continue")) return refuse(error, 417, "an expectation other than 100-continue");
+        if (!equals_ignoring_case(value, "100-continue"))
+            return refuse(error, 417, "an expectation other than 100-continue");
         head_.expects_continue = head_.http11;  // RFC 9110 10.1.1: in HTTP/1.0 it is to be ignored
     }
 }
@@ -269,7 +279,8 @@ bool HttpParser<isRequest>::finish_head() {
     for (HttpField& field : head_.fields) {
         for (const std::string_view name : connection_names_) {
             // Content-Length and Host frame and route the message: a Connection field cannot take them away.
-            if (equals_ignoring_case(field.name, name) && !equals_ignoring_case(name, "Content-Length") && !equals_ignoring_case(name, "Host")) {
+            if (equals_ignoring_case(field.name, name) && !equals_ignoring_case(name, "Content-Length") &&
+                !equals_ignoring_case(name, "Host")) {
                 field.hop_by_hop = true;
             }
         }
@@ -284,7 +295,8 @@ bool HttpParser<isRequest>::finish_head() {
         if (head_.http11 && !head_.has_host) refuse(error, 400, "Host is missing");
         if (head_.method == "CONNECT" || head_.method == "TRACE") refuse(error, 501, "the method CONNECT or TRACE");
         reduce_target();
-        if (head_.target.empty() || (head_.target.front() != '/' && !(head_.target == "*" && head_.method == "OPTIONS"))) {
+        if (head_.target.empty() ||
+            (head_.target.front() != '/' && !(head_.target == "*" && head_.method == "OPTIONS"))) {
             refuse(error, 400, "the request target is not a path");
         }
     } else {
@@ -301,7 +313,8 @@ bool HttpParser<isRequest>::finish_head() {
 template <bool isRequest>
 void HttpParser<isRequest>::reduce_target() {
     static constexpr std::string_view kScheme = "http://";
-    if (head_.target.size() <= kScheme.size() || !equals_ignoring_case(head_.target.substr(0, kScheme.size()), kScheme)) return;
+    if (head_.target.size() <= kScheme.size() || !equals_ignoring_case(head_.target.substr(0, kScheme.size()), kScheme))
+        return;
     const std::size_t path = head_.target.find('/', kScheme.size());
     const std::string_view authority = head_.target.substr(kScheme.size(), path - kScheme.size());
     if (path != std::string_view::npos && !authority.empty() && is_host(authority)) head_.target.remove_prefix(path);
@@ -315,7 +328,8 @@ void HttpParser<isRequest>::on_chunk_header_impl(std::uint64_t, View extensions,
         if (!is_value_character(extensions[i])) return refuse(error, 400, "control character in a chunk extension");
         if (quoted && extensions[i] == '\\') {
             ++i;
-            if (i == extensions.size() || !is_value_character(extensions[i])) return refuse(error, 400, "control character in a chunk extension");
+            if (i == extensions.size() || !is_value_character(extensions[i]))
+                return refuse(error, 400, "control character in a chunk extension");
         } else if (extensions[i] == '"') {
             quoted = !quoted;
         }

@@ -29,19 +29,19 @@ enum class BodyFraming : std::uint8_t { none, length, chunked, until_close };
 struct HttpHead {
     // Requests:
     std::string_view method;
-    std::string_view target;     ///< origin-form; an absolute-form target is reduced to it (RFC 9112 3.2.2)
+    std::string_view target;  ///< origin-form; an absolute-form target is reduced to it (RFC 9112 3.2.2)
     bool expects_continue = false;
     bool has_host = false;
     // Responses:
     unsigned status = 0;
     std::string_view reason;
     // Both:
-    bool http11 = false;         ///< HTTP/1.1; otherwise 1.0
-    bool keep_alive = false;     ///< what the message says of its connection (RFC 9112 9.3)
+    bool http11 = false;      ///< HTTP/1.1; otherwise 1.0
+    bool keep_alive = false;  ///< what the message says of its connection (RFC 9112 9.3)
     BodyFraming framing = BodyFraming::none;
-    std::uint64_t length = 0;    ///< for BodyFraming::length
+    std::uint64_t length = 0;  ///< for BodyFraming::length
     std::vector<HttpField> fields;
-    std::size_t bytes = 0;       ///< the whole head's, as it came
+    std::size_t bytes = 0;  ///< the whole head's, as it came
 };
 
 /// Where a parser hands a message's body, without its framing.
@@ -54,9 +54,8 @@ protected:
     ~BodySink() = default;
 };
 
-/// A strict HTTP/1.1 message parser: Boost.Beast's basic_parser finds the tokens; what it tolerates and RFC 9112 forbids
-/// is refused here. There is no lenient mode. One object parses one message.
-/// Thread: one proxy thread's.
+/// A strict HTTP/1.1 message parser: Boost.Beast's basic_parser finds the tokens; what it tolerates and RFC 9112
+/// forbids is refused here. There is no lenient mode. One object parses one message. Thread: one proxy thread's.
 template <bool isRequest>
 class HttpParser final : private boost::beast::http::basic_parser<isRequest> {
     using Base = boost::beast::http::basic_parser<isRequest>;

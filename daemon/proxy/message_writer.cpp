@@ -1,7 +1,7 @@
 #include "daemon/proxy/message_writer.h"
 
-#include <boost/beast/http/status.hpp>
 #include <fmt/format.h>
+#include <boost/beast/http/status.hpp>
 
 #include <algorithm>
 #include <array>
@@ -19,7 +19,8 @@ std::string_view reason_phrase(unsigned status) {
 }
 
 bool is_named(std::string_view name, std::string_view other) {
-    return boost::beast::iequals(boost::beast::string_view{name.data(), name.size()}, boost::beast::string_view{other.data(), other.size()});
+    return boost::beast::iequals(boost::beast::string_view{name.data(), name.size()},
+                                 boost::beast::string_view{other.data(), other.size()});
 }
 
 void write_field(ByteQueue& out, std::string_view name, std::string_view value) {
@@ -98,8 +99,8 @@ void write_local_answer(ByteQueue& out, const LocalAnswer& answer) {
     static constexpr std::size_t kMaxBody = std::size_t{8} << 10;
     const std::string_view body = std::string_view{answer.body}.substr(0, kMaxBody);
     fmt::memory_buffer head;
-    fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", answer.status,
-                   reason_phrase(answer.status), docker_plugin_api::kMediaType, body.size());
+    fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
+                   answer.status, reason_phrase(answer.status), docker_plugin_api::kMediaType, body.size());
     if (answer.close) {
         fmt::format_to(std::back_inserter(head), "Connection: close\r\n");
     } else if (!answer.client_http11) {

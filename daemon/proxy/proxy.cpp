@@ -9,8 +9,11 @@ namespace {
 RouteReports deliver_on(CoreLoop& loop, const std::shared_ptr<const RouteReports>& to) {
     RouteReports reports;
     reports.wanted = [&loop, to](std::uint64_t id) { loop.post([to, id] { to->wanted(id); }); };
-    reports.down = [&loop, to](std::uint64_t id, std::shared_ptr<const Target> target, std::string reason, bool refused) {
-        loop.post([to, id, target = std::move(target), reason = std::move(reason), refused] { to->down(id, target, reason, refused); });
+    reports.down = [&loop, to](std::uint64_t id, std::shared_ptr<const Target> target, std::string reason,
+                               bool refused) {
+        loop.post([to, id, target = std::move(target), reason = std::move(reason), refused] {
+            to->down(id, target, reason, refused);
+        });
     };
     reports.suspect = [&loop, to](std::uint64_t id, std::shared_ptr<const Target> target) {
         loop.post([to, id, target = std::move(target)] { to->suspect(id, target); });
@@ -59,17 +62,19 @@ void Proxy::withdraw(std::uint64_t id) {
     for (const auto& thread : threads_) thread->withdraw(id);
 }
 
-std::unique_ptr<Proxy::Call> Proxy::handshake(std::uint64_t id, std::shared_ptr<const Target> target, std::chrono::milliseconds limit,
+std::unique_ptr<Proxy::Call> Proxy::handshake(std::uint64_t id, std::shared_ptr<const Target> target,
+                                              std::chrono::milliseconds limit,
                                               std::function<void(HandshakeOutcome)> done) {
     const auto wanted = std::make_shared<bool>(true);
     const std::uint64_t call = ++last_call_;
-    thread_of(id).handshake(call, id, std::move(target), limit, [&loop = loop_, wanted, done = std::move(done)](HandshakeOutcome outcome) {
-        loop.post([wanted, done, outcome = std::move(outcome)]() mutable {
-            if (!*wanted) return;
-            *wanted = false;
-            done(std::move(outcome));
-        });
-    });
+    thread_of(id).handshake(call, id, std::move(target), limit,
+                            [&loop = loop_, wanted, done = std::move(done)](HandshakeOutcome outcome) {
+                                loop.post([wanted, done, outcome = std::move(outcome)]() mutable {
+                                    if (!*wanted) return;
+                                    *wanted = false;
+                                    done(std::move(outcome));
+                                });
+                            });
     return std::make_unique<PendingCall>(thread_of(id), call, wanted);
 }
 

@@ -40,7 +40,8 @@ public:
 
     /// Asks the plugin `id` at `target` for its manifest, within `limit`.
     [[nodiscard]] std::unique_ptr<Call> handshake(std::uint64_t id, std::shared_ptr<const Target> target,
-                                                  std::chrono::milliseconds limit, std::function<void(HandshakeOutcome)> done);
+                                                  std::chrono::milliseconds limit,
+                                                  std::function<void(HandshakeOutcome)> done);
 
 private:
     [[nodiscard]] ProxyThread& thread_of(std::uint64_t id) { return *threads_[id % threads_.size()]; }

@@ -48,9 +48,7 @@ void ProxyThread::withdraw(std::uint64_t id) {
         if (slot.empty()) return;
         RouteSlot& leaving = *slot.mapped();
         withdrawn_.insert(std::move(slot));
-        leaving.withdraw([this, id] {
-            context_.loop.post([this, id] { withdrawn_.erase(id); });
-        });
+        leaving.withdraw([this, id] { context_.loop.post([this, id] { withdrawn_.erase(id); }); });
     });
 }
 
@@ -60,7 +58,8 @@ void ProxyThread::handshake(std::uint64_t call, std::uint64_t id, std::shared_pt
         auto finish = [this, call, id, done](HandshakeOutcome outcome, std::shared_ptr<Upstream> upstream) {
             handshakes_.erase(call);
             if (upstream) {
-                if (const auto slot = slots_.find(id); slot != slots_.end()) slot->second->park_handshaken(std::move(upstream));
+                if (const auto slot = slots_.find(id); slot != slots_.end())
+                    slot->second->park_handshaken(std::move(upstream));
             }
             done(std::move(outcome));
         };

@@ -27,8 +27,8 @@ public:
     void withdraw(std::uint64_t id);
 
     /// `done` is called on this thread.
-    void handshake(std::uint64_t call, std::uint64_t id, std::shared_ptr<const Target> target, std::chrono::milliseconds limit,
-                   std::function<void(HandshakeOutcome)> done);
+    void handshake(std::uint64_t call, std::uint64_t id, std::shared_ptr<const Target> target,
+                   std::chrono::milliseconds limit, std::function<void(HandshakeOutcome)> done);
     void cancel_handshake(std::uint64_t call);
 
 private:

@@ -14,13 +14,13 @@
 #include "common/os/system_error.h"
 #include "daemon/loop/log.h"
 
-// Why a hard link and not a second socket or a symbolic link: a second socket could not be told from a plugin's own after
-// a crash, and dockerd's scan of the directory does not follow symbolic links (it does for a single name), so that a
-// query by capability would miss the plugin.
+// Why a hard link and not a second socket or a symbolic link: a second socket could not be told from a plugin's own
+// after a crash, and dockerd's scan of the directory does not follow symbolic links (it does for a single name), so
+// that a query by capability would miss the plugin.
 //
-// Order of publishing, so that a crash at any point leaves every file of ours provable: an old RUNTIME socket is renamed
-// aside (its inode stays below RUNTIME), the new one is bound, linked over the engine's name, and only then is the old
-// one deleted.
+// Order of publishing, so that a crash at any point leaves every file of ours provable: an old RUNTIME socket is
+// renamed aside (its inode stays below RUNTIME), the new one is bound, linked over the engine's name, and only then is
+// the old one deleted.
 
 namespace brokerd {
 namespace fs = std::filesystem;
@@ -45,8 +45,9 @@ Result<UniqueFd> listen_on(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path) {
-        return fail(fmt::format("{} is longer than the {} bytes that a socket path can have; use a shorter name or --runtime-root", path,
-                                sizeof address.sun_path - 1));
+        return fail(fmt::format(
+            "{} is longer than the {} bytes that a socket path can have; use a shorter name or --runtime-root", path,
+            sizeof address.sun_path - 1));
     }
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
@@ -63,12 +64,14 @@ UniqueFd lock_directory(const std::string& path) {
     if (!directory) throw_errno("opening " + path);
     if (::flock(directory.get(), LOCK_EX | LOCK_NB) == 0) return directory;
     if (errno != EWOULDBLOCK) throw_errno("locking " + path);
-    throw std::runtime_error{fmt::format("another brokerd uses {}; stop it first, or give this one another --runtime-root", path)};
+    throw std::runtime_error{
+        fmt::format("another brokerd uses {}; stop it first, or give this one another --runtime-root", path)};
 }
 
 }  // namespace
 
-PublishedSockets::PublishedSockets(std::string runtime_directory, std::string engine_directory, std::optional<gid_t> group)
+PublishedSockets::PublishedSockets(std::string runtime_directory, std::string engine_directory,
+                                   std::optional<gid_t> group)
     : own_root_{std::move(runtime_directory) + "/plugins"}, engine_root_{std::move(engine_directory)}, group_{group} {
     fs::create_directories(own_root_);
     lock_ = lock_directory(own_root_);
@@ -78,7 +81,8 @@ PublishedSockets::PublishedSockets(std::string runtime_directory, std::string en
 
 void PublishedSockets::collect_leftovers() {
     std::error_code ignored;
-    for (const auto& entry : fs::recursive_directory_iterator{own_root_, fs::directory_options::skip_permission_denied, ignored}) {
+    for (const auto& entry :
+         fs::recursive_directory_iterator{own_root_, fs::directory_options::skip_permission_denied, ignored}) {
         const auto status = status_of(entry.path());
         if (status && is_socket(*status)) leftovers_.emplace(status->st_dev, status->st_ino);
     }
@@ -140,20 +144,24 @@ bool PublishedSockets::restore(const PluginName& name) {
 std::string PublishedSockets::link_for_engines(const PluginName& name, const std::string& from) {
     const std::string path = engine_path(name);
     if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-        return fmt::format("{} is longer than a socket path can be, so engines cannot use it; give the plugin a shorter name", path);
+        return fmt::format(
+            "{} is longer than a socket path can be, so engines cannot use it; give the plugin a shorter name", path);
     }
     std::error_code error;
     fs::create_directories(fs::path{path}.parent_path(), error);
     if (error) return fmt::format("the directory of {} cannot be made: {}", path, error.message());
     if (const auto status = status_of(path); status && !is_ours(*status)) {
-        return fmt::format("{} is there already and is not brokerd's; remove it to let engines use the brokered plugin", path);
+        return fmt::format("{} is there already and is not brokerd's; remove it to let engines use the brokered plugin",
+                           path);
     }
     const std::string fresh = engine_root_ + "/" + std::string{kFresh};
     ::unlink(fresh.c_str());
     if (::link(from.c_str(), fresh.c_str()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
         if (errno == EXDEV) {
-            return fmt::format("{} is on another file system than {}, so engines cannot see the plugin; set --runtime-root to a directory on the same one",
-                               engine_root_, own_root_);
+            return fmt::format(
+                "{} is on another file system than {}, so engines cannot see the plugin; set --runtime-root to a "
+                "directory on the same one",
+                engine_root_, own_root_);
         }
         return fmt::format("{} cannot be made: {}", path, errno_text(errno));
     }
@@ -178,7 +186,8 @@ void PublishedSockets::remove_if_ours(const std::string& path) {
 }
 
 void PublishedSockets::remove_empty_parents(const std::string& root, const std::string& path) {
-    for (fs::path parent = fs::path{path}.parent_path(); parent.string().size() > root.size(); parent = parent.parent_path()) {
+    for (fs::path parent = fs::path{path}.parent_path(); parent.string().size() > root.size();
+         parent = parent.parent_path()) {
         if (::rmdir(parent.c_str()) != 0) return;
     }
 }
@@ -188,7 +197,8 @@ void PublishedSockets::remove_leftovers() {
     std::vector<std::string> stale;
     // The engine's directory first, for the same reason as in withdraw().
     for (const std::string& root : {engine_root_, own_root_}) {
-        for (const auto& entry : fs::recursive_directory_iterator{root, fs::directory_options::skip_permission_denied, ignored}) {
+        for (const auto& entry :
+             fs::recursive_directory_iterator{root, fs::directory_options::skip_permission_denied, ignored}) {
             const auto status = status_of(entry.path());
             if (!status || !is_socket(*status)) continue;
             const Inode inode{status->st_dev, status->st_ino};

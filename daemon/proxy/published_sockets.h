@@ -19,9 +19,9 @@ namespace brokerd {
 /// The sockets on which plugins are offered, as files: RUNTIME/plugins/NAME.sock, and a hard link of the same socket as
 /// ENGINE_DIRECTORY/NAME.sock where engines look for it.
 ///
-/// The link makes ownership provable at any time, also after a crash: a socket in the engine's directory is ours exactly
-/// if it is the same inode as one below RUNTIME/plugins. Nothing else there is ever touched.
-/// Thread: the core loop's.
+/// The link makes ownership provable at any time, also after a crash: a socket in the engine's directory is ours
+/// exactly if it is the same inode as one below RUNTIME/plugins. Nothing else there is ever touched. Thread: the core
+/// loop's.
 class PublishedSockets {
 public:
     /// Creates both directories where they are missing, and takes the runtime directory for this process alone. `group`
@@ -44,7 +44,9 @@ public:
     void withdraw(const PluginName& name);
 
     /// Where engines look for the plugin.
-    [[nodiscard]] std::string engine_path(const PluginName& name) const { return engine_root_ + "/" + name.str() + ".sock"; }
+    [[nodiscard]] std::string engine_path(const PluginName& name) const {
+        return engine_root_ + "/" + name.str() + ".sock";
+    }
 
     /// Whether this is one of our sockets, or was of an earlier process of ours.
     [[nodiscard]] bool is_ours(const struct stat& status) const;

@@ -23,10 +23,10 @@ struct SocketAddress {
 
 /// An endpoint made ready to connect to: names resolved, certificates loaded. Immutable, shared between threads.
 struct Target {
-    std::string url;          ///< for messages
-    std::string host_header;  ///< what a request to it carries as Host
-    std::vector<SocketAddress> addresses;      ///< to be tried in order
-    std::shared_ptr<const TlsContext> tls;     ///< null: no TLS
+    std::string url;                        ///< for messages
+    std::string host_header;                ///< what a request to it carries as Host
+    std::vector<SocketAddress> addresses;   ///< to be tried in order
+    std::shared_ptr<const TlsContext> tls;  ///< null: no TLS
 
     /// Whether prepare() may wait (for the resolver or for certificate files) and so is a worker's job.
     [[nodiscard]] static bool needs_worker(const Endpoint& endpoint);
@@ -49,7 +49,7 @@ struct Route {
     std::uint64_t id = 0;  ///< the plugin, for messages between core and proxy
     std::string plugin;    ///< its name, for people
     State state = State::waiting;
-    std::string reason;    ///< why it is not active
+    std::string reason;                    ///< why it is not active
     std::shared_ptr<const Target> target;  ///< present where active
     Manifest manifest;                     ///< filled where active
     std::string manifest_json;

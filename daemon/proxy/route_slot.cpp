@@ -71,7 +71,8 @@ void RouteSlot::set_route(std::shared_ptr<const Route> route) {
     route_ = std::move(route);
     suspended_ = wanted_ = false;
     if (moved) drop_idle();
-    if (handshaken_ && route_->state == Route::State::active && handshaken_->target() == route_->target) park(std::move(handshaken_));
+    if (handshaken_ && route_->state == Route::State::active && handshaken_->target() == route_->target)
+        park(std::move(handshaken_));
     handshaken_.reset();
     if (route_->state == Route::State::waiting) return;
     // A client may leave while others are told: work on a list of its own.

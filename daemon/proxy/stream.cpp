@@ -61,10 +61,13 @@ Stream::Moved Stream::ssl_result(int result) {
     const int saved_errno = errno;
     switch (SSL_get_error(ssl_.get(), result)) {
         case SSL_ERROR_WANT_READ:
-        case SSL_ERROR_WANT_WRITE: return {Status::again};
-        case SSL_ERROR_ZERO_RETURN: return {Status::end};
+        case SSL_ERROR_WANT_WRITE:
+            return {Status::again};
+        case SSL_ERROR_ZERO_RETURN:
+            return {Status::end};
         case SSL_ERROR_SYSCALL:
-            error_ = saved_errno == 0 ? "the TLS connection was closed without notice" : "TLS: " + errno_text(saved_errno);
+            error_ =
+                saved_errno == 0 ? "the TLS connection was closed without notice" : "TLS: " + errno_text(saved_errno);
             return {Status::error};
         default:
             error_ = describe_tls_failure(*ssl_);

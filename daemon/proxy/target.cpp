@@ -32,8 +32,9 @@ Result<std::vector<SocketAddress>, Target::Problem> resolve(const Endpoint& endp
     addrinfo* found = nullptr;
     const int code = getaddrinfo(endpoint.host().c_str(), std::to_string(endpoint.port()).c_str(), &hints, &found);
     if (code != 0) {
-        return fail(Target::Problem{fmt::format("the host name {} cannot be resolved: {}; check the address and the resolver",
-                                                endpoint.host(), gai_strerror(code))});
+        return fail(
+            Target::Problem{fmt::format("the host name {} cannot be resolved: {}; check the address and the resolver",
+                                        endpoint.host(), gai_strerror(code))});
     }
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner{found, &freeaddrinfo};
     std::vector<SocketAddress> addresses;

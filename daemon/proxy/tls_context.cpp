@@ -25,18 +25,22 @@ bool is_address(const std::string& host) {
 
 std::optional<std::chrono::system_clock::time_point> expiry_of(const X509* certificate) {
     std::tm broken_down{};
-    if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &broken_down) != 1) return std::nullopt;
+    if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &broken_down) != 1)
+        return std::nullopt;
     return std::chrono::system_clock::from_time_t(timegm(&broken_down));
 }
 
 /// What a verification failure means to somebody who did not write the certificate code.
 std::string describe_verification(long result) {
     switch (result) {
-        case X509_V_ERR_CERT_HAS_EXPIRED: return "its certificate has expired; renew it";
-        case X509_V_ERR_CERT_NOT_YET_VALID: return "its certificate is not valid yet; check the clocks of both hosts";
+        case X509_V_ERR_CERT_HAS_EXPIRED:
+            return "its certificate has expired; renew it";
+        case X509_V_ERR_CERT_NOT_YET_VALID:
+            return "its certificate is not valid yet; check the clocks of both hosts";
         case X509_V_ERR_HOSTNAME_MISMATCH:
         case X509_V_ERR_IP_ADDRESS_MISMATCH:
-            return "its certificate is for another host name; use a name from the certificate in the address, or issue one that has this name";
+            return "its certificate is for another host name; use a name from the certificate in the address, or issue "
+                   "one that has this name";
         case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
         case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
         case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
@@ -44,7 +48,8 @@ std::string describe_verification(long result) {
         case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
         case X509_V_ERR_CERT_SIGNATURE_FAILURE:
             return "its certificate is not signed by a trusted authority; set CAFile to the authority that signed it";
-        default: return fmt::format("its certificate is not accepted ({})", X509_verify_cert_error_string(result));
+        default:
+            return fmt::format("its certificate is not accepted ({})", X509_verify_cert_error_string(result));
     }
 }
 
@@ -60,26 +65,30 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsSettings& se
 
     // RFC 8996: TLS 1.0 and 1.1 must not be used.
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(context,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_verify(context, settings.insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
 
     if (!settings.ca_file.empty()) {
         if (SSL_CTX_load_verify_file(context, settings.ca_file.c_str()) != 1) {
-            return fail(fmt::format("CAFile {} cannot be used: {}; it must be a readable PEM file of certificates", settings.ca_file,
-                                    last_openssl_reason()));
+            return fail(fmt::format("CAFile {} cannot be used: {}; it must be a readable PEM file of certificates",
+                                    settings.ca_file, last_openssl_reason()));
         }
     } else if (!settings.insecure_skip_verify && SSL_CTX_set_default_verify_paths(context) != 1) {
-        return fail(fmt::format("the system's certificate store cannot be read: {}; install ca-certificates or set CAFile",
-                                last_openssl_reason()));
+        return fail(
+            fmt::format("the system's certificate store cannot be read: {}; install ca-certificates or set CAFile",
+                        last_openssl_reason()));
     }
     if (!settings.cert_file.empty()) {
         if (SSL_CTX_use_certificate_chain_file(context, settings.cert_file.c_str()) != 1) {
-            return fail(fmt::format("CertFile {} cannot be used: {}; it must be a readable PEM file, the client certificate first",
-                                    settings.cert_file, last_openssl_reason()));
+            return fail(fmt::format(
+                "CertFile {} cannot be used: {}; it must be a readable PEM file, the client certificate first",
+                settings.cert_file, last_openssl_reason()));
         }
         if (SSL_CTX_use_PrivateKey_file(context, settings.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
-            return fail(fmt::format("KeyFile {} cannot be used: {}; it must be the readable, unencrypted PEM key of CertFile",
-                                    settings.key_file, last_openssl_reason()));
+            return fail(
+                fmt::format("KeyFile {} cannot be used: {}; it must be the readable, unencrypted PEM key of CertFile",
+                            settings.key_file, last_openssl_reason()));
         }
         made->expiry_ = expiry_of(SSL_CTX_get0_certificate(context));
     }
@@ -103,10 +112,12 @@ std::string describe_tls_failure(const SSL& ssl) {
     const long verification = SSL_get_verify_result(&ssl);
     const int reason = ERR_GET_REASON(ERR_peek_last_error());
     switch (reason) {
-        case SSL_R_CERTIFICATE_VERIFY_FAILED: return "TLS: " + describe_verification(verification);
+        case SSL_R_CERTIFICATE_VERIFY_FAILED:
+            return "TLS: " + describe_verification(verification);
         case SSL_R_WRONG_VERSION_NUMBER:
         case SSL_R_HTTP_REQUEST:
-            return "TLS: the plugin does not speak TLS on this port; use tcp:// without TLSConfig, or turn TLS on in the plugin";
+            return "TLS: the plugin does not speak TLS on this port; use tcp:// without TLSConfig, or turn TLS on in "
+                   "the plugin";
         case SSL_R_UNSUPPORTED_PROTOCOL:
         case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
         case SSL_R_NO_PROTOCOLS_AVAILABLE:
@@ -114,15 +125,19 @@ std::string describe_tls_failure(const SSL& ssl) {
         case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
             return "TLS: the plugin requires a client certificate; set CertFile and KeyFile";
         case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
-            return "TLS: the plugin refused the handshake; it may require a client certificate (CertFile, KeyFile) or other ciphers";
+            return "TLS: the plugin refused the handshake; it may require a client certificate (CertFile, KeyFile) or "
+                   "other ciphers";
         case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
         case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
         case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
         case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
-            return fmt::format("TLS: the plugin does not accept our client certificate ({}); check CertFile against the authority it trusts",
-                               last_openssl_reason());
-        default: return fmt::format("TLS: {}", last_openssl_reason());
+            return fmt::format(
+                "TLS: the plugin does not accept our client certificate ({}); check CertFile against the authority it "
+                "trusts",
+                last_openssl_reason());
+        default:
+            return fmt::format("TLS: {}", last_openssl_reason());
     }
 }
 

@@ -19,13 +19,16 @@ namespace brokerd {
 class TlsContext {
 public:
     /// Reads the files: blocks, so a worker's job. The error names file, cause and remedy.
-    [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> load(const TlsSettings& settings, const std::string& host);
+    [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> load(const TlsSettings& settings,
+                                                                        const std::string& host);
 
     /// A client session for a connection to the endpoint.
     [[nodiscard]] Stream::Ssl new_session() const;
 
     /// When the client certificate expires; nothing where there is none.
-    [[nodiscard]] std::optional<std::chrono::system_clock::time_point> client_certificate_expiry() const noexcept { return expiry_; }
+    [[nodiscard]] std::optional<std::chrono::system_clock::time_point> client_certificate_expiry() const noexcept {
+        return expiry_;
+    }
 
 private:
     struct ContextFree {

@@ -18,9 +18,12 @@ constexpr int kRoundsPerTurn = 16;
 
 std::string connect_problem(int code, const Target& target) {
     switch (code) {
-        case ENOENT: return fmt::format("nothing listens on {} (no such socket)", target.url);
-        case ECONNREFUSED: return fmt::format("nothing listens on {} (connection refused)", target.url);
-        default: return fmt::format("connecting to {} failed: {}", target.url, errno_text(code));
+        case ENOENT:
+            return fmt::format("nothing listens on {} (no such socket)", target.url);
+        case ECONNREFUSED:
+            return fmt::format("nothing listens on {} (connection refused)", target.url);
+        default:
+            return fmt::format("connecting to {} failed: {}", target.url, errno_text(code));
     }
 }
 
@@ -91,7 +94,8 @@ void Upstream::on_handshaking() {
     if (result.status == Stream::Status::again) return;
     if (result.status == Stream::Status::ok) return connected();
     const std::string& error = channel_->stream.error();
-    address_failed(error.empty() ? "TLS: the plugin closed the connection during the handshake" : error, channel_->stream.tls_refused());
+    address_failed(error.empty() ? "TLS: the plugin closed the connection during the handshake" : error,
+                   channel_->stream.tls_refused());
 }
 
 void Upstream::connected() {
@@ -152,22 +156,27 @@ void Upstream::tell_failure(const std::string& reason, bool malformed) {
 
 void Upstream::on_deadline() {
     const auto self = shared_from_this();
-    address_failed(fmt::format("{} did not complete the connection within {} s", target_->url, kConnectLimit.count()), false);
+    address_failed(fmt::format("{} did not complete the connection within {} s", target_->url, kConnectLimit.count()),
+                   false);
 }
 
 void Upstream::on_events(std::uint32_t events) {
     const auto self = shared_from_this();  // a callback may let go of us
     switch (state_) {
-        case State::connecting: return on_connecting();
-        case State::tls_handshake: return on_handshaking();
-        case State::closed: return;
+        case State::connecting:
+            return on_connecting();
+        case State::tls_handshake:
+            return on_handshaking();
+        case State::closed:
+            return;
         case State::idle: {
             channel_->note(events);
             if (!is_stale()) return;
             if (const auto on_idle_end = std::move(on_idle_end_)) on_idle_end(*this);
             return;
         }
-        case State::exchanging: break;
+        case State::exchanging:
+            break;
     }
     channel_->note(events);
     const bool was_blocked = !channel_->out.empty();
@@ -195,13 +204,16 @@ void Upstream::pump() {
 
 void Upstream::parse_head() {
     switch (parser_->parse_head(channel_->in.bytes())) {
-        case HttpResponseParser::Status::malformed: return refuse(parser_->problem());
-        case HttpResponseParser::Status::done: break;
+        case HttpResponseParser::Status::malformed:
+            return refuse(parser_->problem());
+        case HttpResponseParser::Status::done:
+            break;
         default:
             if (channel_->broken) {
                 fail(channel_->stream.error());
             } else if (channel_->ended) {
-                fail(channel_->in.empty() ? "it closed the connection before it answered" : "it closed the connection within the head of its answer");
+                fail(channel_->in.empty() ? "it closed the connection before it answered"
+                                          : "it closed the connection within the head of its answer");
             }
             return;
     }
@@ -225,19 +237,22 @@ void Upstream::parse_body() {
     const auto status = parser_->parse_body(channel_->in.bytes(), *user_, used);
     channel_->in.consume(used);
     switch (status) {
-        case HttpResponseParser::Status::blocked: return;
-        case HttpResponseParser::Status::malformed: return refuse(parser_->problem());
+        case HttpResponseParser::Status::blocked:
+            return;
+        case HttpResponseParser::Status::malformed:
+            return refuse(parser_->problem());
         case HttpResponseParser::Status::need_more:
             if (channel_->in.room() == 0) return refuse("a chunk header without end");
             if (channel_->broken) return fail(channel_->stream.error());
             if (!channel_->ended) return;
             if (!parser_->finish_at_end()) return fail("it closed the connection within the body of its answer");
             return user_->on_response_end(false);
-        case HttpResponseParser::Status::done: break;
+        case HttpResponseParser::Status::done:
+            break;
     }
     const HttpHead& head = parser_->head();
-    const bool reusable = head.keep_alive && head.framing != BodyFraming::until_close && channel_->in.empty() && channel_->out.empty() &&
-                          !channel_->ended && !channel_->broken;
+    const bool reusable = head.keep_alive && head.framing != BodyFraming::until_close && channel_->in.empty() &&
+                          channel_->out.empty() && !channel_->ended && !channel_->broken;
     user_->on_response_end(reusable);
 }
 

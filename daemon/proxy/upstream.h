@@ -60,7 +60,8 @@ public:
         body_expected_ = false;
         parser_->expect_no_body();
     }
-    /// Detaches the user and keeps the connection open, to be pooled; `on_idle_end` is called once if the plugin closes it.
+    /// Detaches the user and keeps the connection open, to be pooled; `on_idle_end` is called once if the plugin closes
+    /// it.
     void park(std::function<void(Upstream&)> on_idle_end);
     /// Ends the connection at once. Idempotent.
     void close();
@@ -75,7 +76,9 @@ public:
     /// Whether any byte of the present exchange's request has left.
     [[nodiscard]] bool has_sent() const noexcept { return channel_ && channel_->written > written_before_; }
     /// For an idle connection: the plugin has closed it meanwhile.
-    [[nodiscard]] bool is_stale() const noexcept { return !channel_ || channel_->ended || channel_->broken || channel_->stream.is_stale(); }
+    [[nodiscard]] bool is_stale() const noexcept {
+        return !channel_ || channel_->ended || channel_->broken || channel_->stream.is_stale();
+    }
 
     void on_events(std::uint32_t events) override;
     void on_deadline() override;

@@ -14,7 +14,8 @@ class FakeScheduler final : public Scheduler {
 public:
     [[nodiscard]] Clock::time_point now() const override { return now_; }
     [[nodiscard]] std::chrono::system_clock::time_point wall_clock() const override {
-        return std::chrono::system_clock::time_point{std::chrono::duration_cast<std::chrono::system_clock::duration>(now_.time_since_epoch())};
+        return std::chrono::system_clock::time_point{
+            std::chrono::duration_cast<std::chrono::system_clock::duration>(now_.time_since_epoch())};
     }
     [[nodiscard]] std::unique_ptr<Timer> after(Clock::duration delay, std::function<void()> then) override {
         auto pending = std::make_shared<Pending>(Pending{now_ + delay, std::move(then)});
@@ -47,7 +48,8 @@ private:
 
     std::shared_ptr<Pending> next_due(Clock::time_point end) {
         std::erase_if(pending_, [](const auto& timer) { return !timer->then; });
-        const auto next = std::min_element(pending_.begin(), pending_.end(), [](const auto& a, const auto& b) { return a->due < b->due; });
+        const auto next = std::min_element(pending_.begin(), pending_.end(),
+                                           [](const auto& a, const auto& b) { return a->due < b->due; });
         return next == pending_.end() || (*next)->due > end ? nullptr : *next;
     }
 

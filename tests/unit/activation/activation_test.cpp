@@ -15,7 +15,8 @@ class FakeTransport final : public PluginTransport {
 public:
     explicit FakeTransport(FakeScheduler& scheduler) : scheduler_{scheduler} {}
 
-    std::unique_ptr<Call> handshake(std::chrono::milliseconds limit, std::function<void(HandshakeReply)> done) override {
+    std::unique_ptr<Call> handshake(std::chrono::milliseconds limit,
+                                    std::function<void(HandshakeReply)> done) override {
         ++calls;
         last_limit = limit;
         auto call = std::make_unique<PendingCall>();
@@ -28,8 +29,12 @@ public:
     void release() {
         if (const auto done = std::exchange(held_->done, nullptr)) done(reply);
     }
-    void answer(std::string body, unsigned status = 200) { reply = {HandshakeReply::Kind::answered, status, std::move(body), {}}; }
-    void be_unreachable(std::string reason = "nobody listens") { reply = {HandshakeReply::Kind::unreachable, 0, {}, std::move(reason)}; }
+    void answer(std::string body, unsigned status = 200) {
+        reply = {HandshakeReply::Kind::answered, status, std::move(body), {}};
+    }
+    void be_unreachable(std::string reason = "nobody listens") {
+        reply = {HandshakeReply::Kind::unreachable, 0, {}, std::move(reason)};
+    }
     void refuse(std::string reason) { reply = {HandshakeReply::Kind::refused, 0, {}, std::move(reason)}; }
 
     HandshakeReply reply;
@@ -135,9 +140,13 @@ TEST_CASE_METHOD(Fixture, "there is never more than one handshake at a time", "[
 }
 
 TEST_CASE_METHOD(Fixture, "an answer that is no manifest is rejected at once", "[activation]") {
-    const auto [body, status] = GENERATE(table<std::string, unsigned>({
-        {"not json", 200}, {R"({"Implements":[]})", 200}, {R"({"Implements":["Nonsense"]})", 200}, {R"({"Implements":"VolumeDriver"})", 200},
-        {kVolume, 500}, {kVolume, 404}, {kVolume, 201}}));
+    const auto [body, status] = GENERATE(table<std::string, unsigned>({{"not json", 200},
+                                                                       {R"({"Implements":[]})", 200},
+                                                                       {R"({"Implements":["Nonsense"]})", 200},
+                                                                       {R"({"Implements":"VolumeDriver"})", 200},
+                                                                       {kVolume, 500},
+                                                                       {kVolume, 404},
+                                                                       {kVolume, 201}}));
     plugin.answer(body, status);
     activation.start();
     time.advance(0s);

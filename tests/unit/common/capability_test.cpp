@@ -14,13 +14,15 @@ TEST_CASE("authorization calls ask for authz", "[common]") {
 }
 
 TEST_CASE("what is not Capability.Method asks for nothing that could be granted", "[common]") {
-    for (const char* method : {"", ".", "VolumeDriver", "VolumeDriver.", ".Create", "a/VolumeDriver.Create", "VolumeDriver.Create/x", "VolumeDriver.Create?x"}) {
+    for (const char* method : {"", ".", "VolumeDriver", "VolumeDriver.", ".Create", "a/VolumeDriver.Create",
+                               "VolumeDriver.Create/x", "VolumeDriver.Create?x"}) {
         CHECK(capability_of_method(method).empty());
     }
 }
 
 TEST_CASE("Docker's capabilities are known, others are not", "[common]") {
-    for (const char* name : {"VolumeDriver", "NetworkDriver", "IpamDriver", "authz", "LogDriver", "GraphDriver", "MetricsCollector"}) {
+    for (const char* name :
+         {"VolumeDriver", "NetworkDriver", "IpamDriver", "authz", "LogDriver", "GraphDriver", "MetricsCollector"}) {
         CHECK(is_known_capability(name));
     }
     for (const char* name : {"", "volumedriver", "AuthZPlugin", "Plugin"}) CHECK_FALSE(is_known_capability(name));

@@ -25,10 +25,37 @@ TEST_CASE("https is TLS by itself, tcp only when told", "[common]") {
 
 TEST_CASE("a malformed address is refused with the reason", "[common]") {
     const std::string long_path = "unix:///" + std::string(107, 'x');
-    for (const std::string url : {"", "mobyfs", "/run/x.sock", "unix://", "unix://x.sock", "unix:///", "unix:///run/", "tcp://", "tcp://h", "tcp://:80",
-                                  "tcp://h:", "tcp://h:0", "tcp://h:65536", "tcp://h:80x", "tcp://h:-1", "tcp://h:8 0", "tcp://h:80/path", "tcp://h:80?x",
-                                  "tcp://h:80#x", "tcp://u@h:80", "tcp://::1:80", "tcp://[::1:80", "tcp://[::1]80", "tcp://[nonsense]:80", "tcp://[]:80",
-                                  "ftp://h:1", "TCP://h:1", "https:// 192.168.1.1:8080", "tcp://h\x01:1", "tcp://h\xc3\xa4:1", "tcp://h_:99999"}) {
+    for (const std::string url : {"",
+                                  "mobyfs",
+                                  "/run/x.sock",
+                                  "unix://",
+                                  "unix://x.sock",
+                                  "unix:///",
+                                  "unix:///run/",
+                                  "tcp://",
+                                  "tcp://h",
+                                  "tcp://:80",
+                                  "tcp://h:",
+                                  "tcp://h:0",
+                                  "tcp://h:65536",
+                                  "tcp://h:80x",
+                                  "tcp://h:-1",
+                                  "tcp://h:8 0",
+                                  "tcp://h:80/path",
+                                  "tcp://h:80?x",
+                                  "tcp://h:80#x",
+                                  "tcp://u@h:80",
+                                  "tcp://::1:80",
+                                  "tcp://[::1:80",
+                                  "tcp://[::1]80",
+                                  "tcp://[nonsense]:80",
+                                  "tcp://[]:80",
+                                  "ftp://h:1",
+                                  "TCP://h:1",
+                                  "https:// 192.168.1.1:8080",
+                                  "tcp://h\x01:1",
+                                  "tcp://h\xc3\xa4:1",
+                                  "tcp://h_:99999"}) {
         INFO(url);
         const auto endpoint = Endpoint::parse(url);
         REQUIRE_FALSE(endpoint);

@@ -25,7 +25,9 @@ TEST_CASE("nesting as deep as the input is long does not exhaust the stack", "[c
 TEST_CASE("text that is not UTF-8 is written escaped", "[common]") {
     rapidjson::StringBuffer buffer;
     JsonWriter writer{buffer};
-    write_string(writer, "a\xff" "b");
+    write_string(writer,
+                 "a\xff"
+                 "b");
     CHECK(std::string{buffer.GetString()} == R"("a\\xffb")");
 }
 

@@ -21,7 +21,7 @@ TEST_CASE("an unknown capability is kept beside a known one", "[common]") {
 
 TEST_CASE("any other answer is rejected with its reason", "[common]") {
     const auto reason = [](std::string_view body) { return Manifest::parse(body).error().message; };
-    CHECK(reason("") .find("not JSON") != std::string::npos);
+    CHECK(reason("").find("not JSON") != std::string::npos);
     CHECK(reason("[]").find("not a JSON object") != std::string::npos);
     CHECK(reason("{}").find("no \"Implements\"") != std::string::npos);
     CHECK(reason(R"({"Implements": "VolumeDriver"})").find("not a list") != std::string::npos);

@@ -12,7 +12,8 @@ TEST_CASE("names as engines use them are plugin names", "[common]") {
 }
 
 TEST_CASE("a name that could leave the directory or hide in it is refused", "[common]") {
-    for (const std::string name : {"", "/", "/x", "x/", "a//b", ".", "..", "a/../b", ".hidden", "a/.b", "a b", "a\nb", "a\x01", "\xc3\xa4", "a\\b"}) {
+    for (const std::string name : {"", "/", "/x", "x/", "a//b", ".", "..", "a/../b", ".hidden", "a/.b", "a b", "a\nb",
+                                   "a\x01", "\xc3\xa4", "a\\b"}) {
         INFO(name);
         CHECK_FALSE(PluginName::parse(name));
     }

@@ -27,7 +27,8 @@ TEST_CASE("without flags the documented paths hold", "[config]") {
 }
 
 TEST_CASE("flags replace the defaults", "[config]") {
-    const auto config = std::get<Config>(load({"--spec-dir", "/a", "--spec-dir", "/b", "--activation", "lazy", "--log-level", "debug", "--proxy-threads", "3"}));
+    const auto config = std::get<Config>(load({"--spec-dir", "/a", "--spec-dir", "/b", "--activation", "lazy",
+                                               "--log-level", "debug", "--proxy-threads", "3"}));
     CHECK(config.spec_dirs == std::vector<std::string>{"/a", "/b"});
     CHECK(config.lazy_activation);
     CHECK(config.log_level == Config::LogDetail::debug);
@@ -37,7 +38,8 @@ TEST_CASE("flags replace the defaults", "[config]") {
 TEST_CASE("a config file names the flags without dashes, and the command line wins", "[config]") {
     const TemporaryDirectory directory;
     const std::string file = directory.path() + "/brokerd.conf";
-    std::ofstream{file} << "# comment\ncontrol-socket = /x/c.sock\nactivation-timeout = 5\nspec-dir = [\"/a\", \"/b\"]\nallow-unsafe-files = true\n";
+    std::ofstream{file} << "# comment\ncontrol-socket = /x/c.sock\nactivation-timeout = 5\nspec-dir = [\"/a\", "
+                           "\"/b\"]\nallow-unsafe-files = true\n";
     const char* arguments[] = {"brokerd", "--config", file.c_str(), "--activation-timeout", "7"};
     const auto config = std::get<Config>(load_config(5, arguments));
     CHECK(config.control_socket == "/x/c.sock");
@@ -47,8 +49,13 @@ TEST_CASE("a config file names the flags without dashes, and the command line wi
 }
 
 TEST_CASE("a mistake is one sentence and status 2", "[config]") {
-    for (const std::vector<const char*>& mistake : std::vector<std::vector<const char*>>{
-             {"--nonsense"}, {"--control-socket", "relative"}, {"--proxy-threads", "0"}, {"--activation-timeout", "x"}, {"--log-level", "loud"}, {"stray"}}) {
+    for (const std::vector<const char*>& mistake :
+         std::vector<std::vector<const char*>>{{"--nonsense"},
+                                               {"--control-socket", "relative"},
+                                               {"--proxy-threads", "0"},
+                                               {"--activation-timeout", "x"},
+                                               {"--log-level", "loud"},
+                                               {"stray"}}) {
         const auto loaded = load(mistake);
         REQUIRE(std::holds_alternative<EarlyExit>(loaded));
         CHECK(std::get<EarlyExit>(loaded).status == 2);

@@ -19,7 +19,9 @@ struct Fixture {
         made.endpoint = *Endpoint::parse(url);
         return made;
     }
-    PluginDefinition unreachable(const std::string& name) const { return definition(name, "unix://" + directory.path() + "/nobody.sock"); }
+    PluginDefinition unreachable(const std::string& name) const {
+        return definition(name, "unix://" + directory.path() + "/nobody.sock");
+    }
 
     /// Runs the loop until `done`, for at most ten seconds.
     void run_until(std::function<bool()> done) {

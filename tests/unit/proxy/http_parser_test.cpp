@@ -66,7 +66,10 @@ TEST_CASE("a request is the same whole and byte by byte", "[proxy]") {
     const Request length{"POST /VolumeDriver.List HTTP/1.1\r\n" + kHost + "Content-Length: 5\r\n\r\nhelloGET", step};
     CHECK(length.status == Status::done);
     CHECK(length.body == "hello");
-    const Request chunked{"POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n5;x=\"a;b\"\r\nhello\r\n0A\r\n0123456789\r\n0\r\nX: y\r\n\r\n", step};
+    const Request chunked{
+        "POST / HTTP/1.1\r\n" + kHost +
+            "Transfer-Encoding: chunked\r\n\r\n5;x=\"a;b\"\r\nhello\r\n0A\r\n0123456789\r\n0\r\nX: y\r\n\r\n",
+        step};
     CHECK(chunked.status == Status::done);
     CHECK(chunked.body == "hello0123456789");
     const Request none{"GET / HTTP/1.1\r\n" + kHost + "\r\n", step};
@@ -80,42 +83,56 @@ TEST_CASE("what dockerd and podman send as Host is valid", "[proxy]") {
 
 TEST_CASE("what RFC 9112 forbids is malformed, whole and byte by byte", "[proxy]") {
     const std::size_t step = GENERATE(1U, 1000U);
-    const std::string fields = GENERATE(as<std::string>{},
-        "Content-Length: 1\r\nContent-Length: 2\r\n", "Content-Length: 1\r\nContent-Length: 1\r\n", "Content-Length: 1, 1\r\n", "Content-Length: +1\r\n",
-        "Content-Length: -1\r\n", "Content-Length: 0x1\r\n", "Content-Length: \r\n", "Content-Length: 1 1\r\n", "Content-Length: 18446744073709551618\r\n",
-        "Content-Length: 9223372036854775808\r\n", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n",
-        "Transfer-Encoding: chunked, chunked\r\n", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
-        "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity\r\n", "Transfer-Encoding:\r\n", "Transfer-Encoding: \"chunked\"\r\n",
-        "X: a\r\n b\r\n", "X : a\r\n", ": a\r\n", "X\r\n", "X: a\rb\r\n", "X: a\nY: b\r\n", "X: a\x01\r\n", "Host: x\r\n", " X: a\r\n");
+    const std::string fields = GENERATE(
+        as<std::string>{}, "Content-Length: 1\r\nContent-Length: 2\r\n", "Content-Length: 1\r\nContent-Length: 1\r\n",
+        "Content-Length: 1, 1\r\n", "Content-Length: +1\r\n", "Content-Length: -1\r\n", "Content-Length: 0x1\r\n",
+        "Content-Length: \r\n", "Content-Length: 1 1\r\n", "Content-Length: 18446744073709551618\r\n",
+        "Content-Length: 9223372036854775808\r\n", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n", "Transfer-Encoding: chunked, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity\r\n", "Transfer-Encoding:\r\n",
+        "Transfer-Encoding: \"chunked\"\r\n", "X: a\r\n b\r\n", "X : a\r\n", ": a\r\n", "X\r\n", "X: a\rb\r\n",
+        "X: a\nY: b\r\n", "X: a\x01\r\n", "Host: x\r\n", " X: a\r\n");
     INFO(fields);
     CHECK(Request{"POST / HTTP/1.1\r\n" + kHost + fields + "\r\nx", step}.status == Status::malformed);
 }
 
 TEST_CASE("a bad request line or Host is malformed", "[proxy]") {
-    const std::string head = GENERATE(as<std::string>{}, "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2.0\r\nHost: x\r\n\r\n",
-        "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1 \r\nHost: x\r\n\r\n", "GET / http/1.1\r\nHost: x\r\n\r\n", "GET x HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET * HTTP/1.1\r\nHost: x\r\n\r\n", "GET /# HTTP/1.1\r\nHost: x\r\n\r\n", "GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "GET / HTTP/1.1\r\nHost: x/y\r\n\r\n", "GET / HTTP/1.1\r\nHost: u@x\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n");
+    const std::string head = GENERATE(
+        as<std::string>{}, "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2.0\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1 \r\nHost: x\r\n\r\n", "GET / http/1.1\r\nHost: x\r\n\r\n",
+        "GET x HTTP/1.1\r\nHost: x\r\n\r\n", "GET * HTTP/1.1\r\nHost: x\r\n\r\n", "GET /# HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "GET / HTTP/1.1\r\nHost: x/y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: u@x\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n");
     INFO(head);
     CHECK(Request{head, 1000}.status == Status::malformed);
 }
 
 TEST_CASE("a bad chunk is malformed", "[proxy]") {
     const std::size_t step = GENERATE(1U, 1000U);
-    const std::string body = GENERATE(as<std::string>{}, "0x1\r\nx\r\n0\r\n\r\n", "+1\r\nx\r\n0\r\n\r\n", "-1\r\nx\r\n0\r\n\r\n", "\r\nx\r\n0\r\n\r\n", "1\nx\r\n0\r\n\r\n",
-        "1\r\nxy\r\n0\r\n\r\n", "1\r\nx\n0\r\n\r\n", "10000000000000001\r\nx\r\n0\r\n\r\n", "g\r\nx\r\n0\r\n\r\n", "1;a=\"\r\nx\r\n0\r\n\r\n", "0;a=\"\r\n\r\n", "1;a=\"\x01\"\r\nx\r\n0\r\n\r\n", "1_0\r\nx\r\n0\r\n\r\n");
+    const std::string body =
+        GENERATE(as<std::string>{}, "0x1\r\nx\r\n0\r\n\r\n", "+1\r\nx\r\n0\r\n\r\n", "-1\r\nx\r\n0\r\n\r\n",
+                 "\r\nx\r\n0\r\n\r\n", "1\nx\r\n0\r\n\r\n", "1\r\nxy\r\n0\r\n\r\n", "1\r\nx\n0\r\n\r\n",
+                 "10000000000000001\r\nx\r\n0\r\n\r\n", "g\r\nx\r\n0\r\n\r\n", "1;a=\"\r\nx\r\n0\r\n\r\n",
+                 "0;a=\"\r\n\r\n", "1;a=\"\x01\"\r\nx\r\n0\r\n\r\n", "1_0\r\nx\r\n0\r\n\r\n");
     INFO(body);
-    CHECK(Request{"POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n" + body, step}.status == Status::malformed);
+    CHECK(Request{"POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n" + body, step}.status ==
+          Status::malformed);
 }
 
 TEST_CASE("fields of this hop are not forwarded, nor those that Connection names", "[proxy]") {
-    const Request request{"GET / HTTP/1.1\r\n" + kHost + "Connection: close, X-Mine\r\nx-mine: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\nUpgrade: h2c\r\nX-Other: 2\r\n\r\n", 1000};
+    const Request request{"GET / HTTP/1.1\r\n" + kHost +
+                              "Connection: close, X-Mine\r\nx-mine: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\nUpgrade: "
+                              "h2c\r\nX-Other: 2\r\n\r\n",
+                          1000};
     REQUIRE(request.status == Status::done);
     CHECK(request.forwarded == std::vector<std::pair<std::string, std::string>>{{"Host", "x"}, {"X-Other", "2"}});
 }
 
 TEST_CASE("Connection cannot take the framing away", "[proxy]") {
-    const Request request{"POST / HTTP/1.1\r\n" + kHost + "Connection: Content-Length\r\nContent-Length: 1\r\n\r\nx", 1000};
+    const Request request{"POST / HTTP/1.1\r\n" + kHost + "Connection: Content-Length\r\nContent-Length: 1\r\n\r\nx",
+                          1000};
     CHECK(request.forwarded.size() == 2);
 }
 
@@ -152,9 +169,11 @@ TEST_CASE("responses: every framing, and what is malformed", "[proxy]") {
     CHECK(Response{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", step}.body == "ok");
     CHECK(Response{"HTTP/1.1 200 OK\r\n\r\nok", step}.status == HttpResponseParser::Status::need_more);
     CHECK(Response{"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", step}.rest == "ok");
-    for (const std::string head : {"HTTP/1.1 99 X\r\n\r\n", "HTTP/1.1 600 X\r\n\r\n", "HTTP/1.1 abc X\r\n\r\n", "HTTP/1.1 101 X\r\n\r\n", "nonsense\r\n\r\n",
-                                   "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-                                   "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n"}) {
+    for (const std::string head :
+         {"HTTP/1.1 99 X\r\n\r\n", "HTTP/1.1 600 X\r\n\r\n", "HTTP/1.1 abc X\r\n\r\n", "HTTP/1.1 101 X\r\n\r\n",
+          "nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+          "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+          "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n"}) {
         INFO(head);
         CHECK(Response{head, step}.status == HttpResponseParser::Status::malformed);
     }
@@ -166,7 +185,8 @@ TEST_CASE("only a body that lasts to the end of the connection is completed by i
         REQUIRE(parser.parse_head(bytes) == HttpResponseParser::Status::done);
         Collect sink;
         std::size_t used = 0;
-        REQUIRE(parser.parse_body(std::string_view{bytes}.substr(parser.head_bytes()), sink, used) == HttpResponseParser::Status::need_more);
+        REQUIRE(parser.parse_body(std::string_view{bytes}.substr(parser.head_bytes()), sink, used) ==
+                HttpResponseParser::Status::need_more);
         return parser.finish_at_end();
     };
     CHECK(ends_well("HTTP/1.1 200 OK\r\n\r\nok"));

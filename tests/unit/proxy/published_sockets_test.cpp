@@ -55,7 +55,8 @@ TEST_CASE_METHOD(Fixture, "a published plugin is one socket under two names", "[
     PublishedSockets sockets = open();
     const auto published = sockets.publish(name("vieux/sshfs:latest"), true);
     REQUIRE(published);
-    CHECK(published->paths == std::vector<std::string>{runtime + "/plugins/vieux/sshfs:latest.sock", engine + "/vieux/sshfs:latest.sock"});
+    CHECK(published->paths ==
+          std::vector<std::string>{runtime + "/plugins/vieux/sshfs:latest.sock", engine + "/vieux/sshfs:latest.sock"});
     CHECK(can_connect(published->paths[0]));
     CHECK(can_connect(published->paths[1]));
     CHECK(sockets.is_ours(status_of(published->paths[1])));
@@ -88,7 +89,8 @@ TEST_CASE_METHOD(Fixture, "a plugin that takes over its published name keeps it"
     CHECK(can_connect(engine + "/x.sock"));
 }
 
-TEST_CASE_METHOD(Fixture, "what a killed brokerd left is known as ours, replaced, and removed where nobody wants it", "[proxy]") {
+TEST_CASE_METHOD(Fixture, "what a killed brokerd left is known as ours, replaced, and removed where nobody wants it",
+                 "[proxy]") {
     {
         PublishedSockets killed = open();
         for (const char* plugin : {"stays", "goes", "deep/goes"}) REQUIRE(killed.publish(name(plugin), true));
