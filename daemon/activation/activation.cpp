@@ -52,6 +52,13 @@ void Activation::poke() {
     attempt();
 }
 
+void Activation::poke_replaced() {
+    if (!call_) return poke();
+    call_.reset();
+    pause_ = kPokePause;
+    attempt_after(kPokePause);
+}
+
 void Activation::report_down(const std::string& reason, bool refused) {
     if (state_ != State::active) return;
     if (refused) return became_failed(Failure::refused, reason, settings_.rejected_pause);

@@ -74,8 +74,10 @@ public:
 
     /// Opens the window and tries; does nothing unless discovered.
     void start();
-    /// Something suggests that it is worth trying now: its socket has appeared or been replaced, an operator asks.
+    /// Something suggests that it is worth trying now: its socket has appeared, an operator asks.
     void poke();
+    /// Another socket stands in the place of the old one: a handshake that is under way asks a process of the past.
+    void poke_replaced();
     /// A call could not connect, for this reason: the window opens again. `refused` as in HandshakeReply.
     void report_down(const std::string& reason, bool refused);
     /// The plugin may have been restarted: asks for its manifest again soon, but the more rarely the more often that

@@ -84,8 +84,10 @@ std::unique_ptr<PluginTransport::Call> EndpointTransport::handshake(std::chrono:
         ask();
     } else if (Target::needs_worker(endpoint_)) {
         workers_.run([endpoint = endpoint_] { return Target::prepare(endpoint); }, use);
+    } else if (auto prepared = Target::prepare(endpoint_)) {
+        use(std::move(prepared));
     } else {
-        use(Target::prepare(endpoint_));
+        workers_.run([prepared = std::move(prepared)] { return prepared; }, use);  // not before this returns
     }
     return std::make_unique<PendingHandshake::Handle>(pending);
 }

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/plugin_name.h"
@@ -26,8 +29,9 @@ struct PluginEntry {
 
     // Of a valid definition:
     std::unique_ptr<EndpointTransport> transport;
-    std::unique_ptr<Activation> activation;          ///< uses transport
-    std::unique_ptr<PathWatch::Watch> socket_watch;  ///< tells activation
+    std::unique_ptr<Activation> activation;               ///< uses transport
+    std::unique_ptr<PathWatch::Watch> socket_watch;       ///< tells activation
+    std::optional<std::pair<dev_t, ino_t>> socket_inode;  ///< the endpoint's, when last seen
     bool is_published = false;
     bool for_engines = false;
     std::vector<std::string> published;

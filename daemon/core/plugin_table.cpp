@@ -1,6 +1,7 @@
 #include "daemon/core/plugin_table.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -33,6 +34,12 @@ bool is_same(const Route& a, const Route& b) {
     return a.state == b.state && a.reason == b.reason && a.target == b.target && a.manifest == b.manifest;
 }
 
+std::optional<std::pair<dev_t, ino_t>> inode_of(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+    return std::pair{status.st_dev, status.st_ino};
+}
+
 bool is_settled(const PluginEntry& entry) {
     if (!entry.is_valid()) return true;
     const auto state = entry.activation->state();
@@ -62,7 +69,11 @@ RouteReports PluginTable::make_reports() {
                           bool refused) {
         PluginEntry* const entry = by_id(id);
         if (entry == nullptr || !entry->route) return;
-        if (entry->activation && entry->route->target == target) entry->activation->report_down(reason, refused);
+        try {
+            if (entry->activation && entry->route->target == target) entry->activation->report_down(reason, refused);
+        } catch (...) {
+            loop_.report(std::current_exception());
+        }
         // The thread that reported holds its requests back until it is told where to go on: also where nothing changed.
         proxy_.set_route(entry->route);
     };
@@ -142,11 +153,17 @@ void PluginTable::set_up(PluginEntry& entry) {
     if (!entry.is_published) publish(entry);
     tell(entry, "discovered", fmt::format("{} defines it at {}", entry.definition.file, endpoint.str()));
     if (endpoint.kind() == Endpoint::Kind::unix_socket) {
-        entry.socket_watch = path_watch_.watch(endpoint.path(), [activation = entry.activation.get()] {
-            if (activation->state() != Activation::State::discovered) activation->poke();
-        });
+        entry.socket_inode = inode_of(endpoint.path());
+        entry.socket_watch = path_watch_.watch(endpoint.path(), [this, &entry] { on_socket_changed(entry); });
     }
     if (settings_.eager) entry.activation->start();
+}
+
+void PluginTable::on_socket_changed(PluginEntry& entry) {
+    const auto before = std::exchange(entry.socket_inode, inode_of(entry.definition.endpoint->path()));
+    if (entry.activation->state() == Activation::State::discovered) return;
+    if (before && entry.socket_inode && before != entry.socket_inode) return entry.activation->poke_replaced();
+    entry.activation->poke();
 }
 
 void PluginTable::tear_down(PluginEntry& entry) {
@@ -181,13 +198,20 @@ void PluginTable::watch_link(PluginEntry& entry) {
 
 void PluginTable::restore_link(PluginEntry& entry) {
     entry.link_timer.reset();
-    if (entry.published.size() > 1 && sockets_.restore(*entry.name)) {
-        log_warning("plugin {}: {} had been removed and is there again", entry.name->str(), entry.published.back());
+    if (!entry.is_published || !entry.for_engines || !sockets_.restore(*entry.name)) return;
+    if (entry.published.size() == 1) {  // what was in the way has gone
+        entry.published.push_back(sockets_.engine_path(*entry.name));
+        entry.publish_problem.clear();
+        watch_link(entry);
     }
+    log_warning("plugin {}: {} was missing and is there now", entry.name->str(), entry.published.back());
 }
 
 void PluginTable::restore_published() {
-    for (const auto& [name, entry] : plugins_) restore_link(*entry);
+    for (const auto& [name, entry] : plugins_) {
+        if (entry->is_valid() && !entry->is_published) publish(*entry);
+        restore_link(*entry);
+    }
 }
 
 void PluginTable::withdraw(PluginEntry& entry) {

@@ -34,7 +34,7 @@ public:
     PluginTable(const PluginTable&) = delete;
     PluginTable& operator=(const PluginTable&) = delete;
 
-    /// For SIGHUP: makes the engine's names of published sockets again where somebody has removed them.
+    /// For SIGHUP: tries again to publish what could not be, and makes the engine's names again that somebody removed.
     void restore_published();
 
     /// Discovery's Changed.
@@ -63,6 +63,7 @@ private:
     void set_up(PluginEntry& entry);
     void tear_down(PluginEntry& entry);
     void publish(PluginEntry& entry);
+    void on_socket_changed(PluginEntry& entry);
     void watch_link(PluginEntry& entry);
     void restore_link(PluginEntry& entry);
     void withdraw(PluginEntry& entry);

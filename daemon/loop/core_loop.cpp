@@ -62,9 +62,15 @@ CoreLoop::CoreLoop() : thread_{std::this_thread::get_id()} {
     };
     check(sd_event_add_io(event_, &wake_up_source_, posted_.descriptor(), EPOLLIN, on_wake_up, this),
           "sd_event_add_io");
+    // sd-event opens its timer descriptor with the first timer: now, and not when descriptors have run out and a state
+    // machine depends on it. This timer never fires.
+    const auto on_spare_timer = [](sd_event_source*, std::uint64_t, void*) noexcept -> int { return 0; };
+    check(sd_event_add_time(event_, &spare_timer_, CLOCK_MONOTONIC, UINT64_MAX, 0, on_spare_timer, nullptr),
+          "sd_event_add_time");
 }
 
 CoreLoop::~CoreLoop() {
+    sd_event_source_disable_unref(spare_timer_);
     sd_event_source_disable_unref(wake_up_source_);
     sd_event_unref(event_);
 }

@@ -64,6 +64,7 @@ private:
     std::thread::id thread_;
     Mailbox<> posted_;
     sd_event_source* wake_up_source_ = nullptr;
+    sd_event_source* spare_timer_ = nullptr;
 };
 
 }  // namespace brokerd

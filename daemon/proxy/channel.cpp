@@ -40,7 +40,7 @@ bool Channel::fill(bool compact) {
 }
 
 bool Channel::flush() {
-    while (!out.empty() && writable_ && !broken) {
+    while (!out.empty() && writable_ && !write_broken) {
         const Stream::Moved put = stream.write(out.bytes());
         switch (put.status) {
             case Stream::Status::ok:
@@ -52,11 +52,11 @@ bool Channel::flush() {
                 break;
             case Stream::Status::end:
             case Stream::Status::error:
-                broken = true;
+                write_broken = true;
                 break;
         }
     }
-    return !broken;
+    return !write_broken;
 }
 
 }  // namespace brokerd

@@ -23,7 +23,7 @@ public:
     /// Reads until `in` is full or nothing is left; true where anything was read or the end was reached. `compact` as
     /// ByteQueue::tail has it.
     bool fill(bool compact);
-    /// Writes until `out` is empty or the peer takes no more. False: broken.
+    /// Writes until `out` is empty or the peer takes no more. False: write_broken, and `out` keeps what has not left.
     bool flush();
 
     Stream stream;
@@ -31,7 +31,8 @@ public:
     ByteQueue out;
     std::uint64_t written = 0;  ///< bytes that have left, ever
     bool ended = false;         ///< the peer has finished sending
-    bool broken = false;        ///< reading or writing failed; stream.error() says why
+    bool broken = false;        ///< reading failed; stream.error() says why
+    bool write_broken = false;  ///< writing failed; what the peer has sent before can still be read
 
 private:
     bool readable_ = false;

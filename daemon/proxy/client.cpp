@@ -53,10 +53,20 @@ void Client::progress() {
     if (in_progress_ || state_ == State::closed) return;
     in_progress_ = true;
     int rounds = 0;
-    while (rounds < kRoundsPerTurn && step()) ++rounds;
+    try {
+        while (rounds < kRoundsPerTurn && step()) ++rounds;
+    } catch (...) {
+        close();
+        throw;
+    }
     in_progress_ = false;
-    if (rounds == kRoundsPerTurn && state_ != State::closed)
-        context_.loop.rearm(channel_.stream.fd(), Channel::kEvents, *this);
+    if (rounds == kRoundsPerTurn) go_on_later();
+}
+
+void Client::go_on_later() {
+    context_.loop.post([self = weak_from_this()] {
+        if (const auto client = self.lock()) client->progress();
+    });
 }
 
 /// One round of work; false where nothing more can be done now.
@@ -157,6 +167,7 @@ void Client::dispatch_to_plugin(std::string_view capability) {
 }
 
 void Client::wait_for_route() {
+    if (withdrawn_) return answer_removed();
     state_ = State::waiting;
     if (waiting_since_ == EventLoop::Clock::time_point{}) waiting_since_ = context_.loop.now();
     // The core ends every wait by a new Route; this deadline is the promise to the engine if that should fail.
@@ -200,7 +211,7 @@ void Client::on_upstream_ready() {
     } else {
         pump_request();
     }
-    if (state_ == State::exchanging && upstream_is_reused_ && upstream_->channel().broken && !upstream_->has_sent())
+    if (state_ == State::exchanging && upstream_is_reused_ && upstream_->is_deaf() && !upstream_->has_sent())
         retry_on_new_connection();
     progress();
 }
@@ -209,14 +220,15 @@ void Client::on_connect_failed(const std::string& reason, bool refused) {
     const auto failed = std::move(upstream_);
     slot_.note_down(failed->target(), reason, refused);
     context_.loop.retire(failed);
-    wait_for_route();
+    dispatch();  // it may have moved or been removed meanwhile; if not, this waits for the next route
+    progress();
 }
 
 void Client::retry_on_new_connection() {
     carried_ = upstream_->channel().out.bytes();
     drop_upstream();
     upstream_is_reused_ = false;
-    if (!slot_.is_open()) return wait_for_route();
+    if (!slot_.is_open()) return dispatch();
     state_ = State::connecting;
     upstream_ = std::make_shared<Upstream>(context_, slot_.route().target);
     upstream_->connect(*this);
@@ -227,7 +239,8 @@ std::size_t Client::RequestSink::take_body(std::string_view piece) {
 }
 
 void Client::pump_request() {
-    if (done_ || !upstream_) return;
+    // Where the plugin listens no more, its answer, or the end of the connection, decides.
+    if (done_ || !upstream_ || upstream_->is_deaf()) return;
     RequestSink sink{*this};
     for (int round = 0; round < kRoundsPerTurn; ++round) {
         std::size_t used = 0;
@@ -254,11 +267,12 @@ void Client::pump_request() {
         }
     }
     upstream_->flush();
-    context_.loop.rearm(channel_.stream.fd(), Channel::kEvents, *this);
+    go_on_later();
 }
 
 void Client::on_upstream_room() {
     pump_request();
+    progress();
 }
 
 /// The client's side of the exchange went wrong: the plugin must not take what it got for a whole request.
@@ -305,7 +319,7 @@ void Client::on_response_end(bool reusable) {
     } else {
         drop_upstream();
     }
-    if (framing_.close) {
+    if (framing_.close || withdrawn_) {
         start_closing();
     } else {
         next_request();
@@ -374,6 +388,8 @@ void Client::consume_head() {
 
 void Client::next_request() {
     parser_.emplace();
+    head_only_ = false;
+    client_http11_ = true;
     channel_.in.make_room(kMaxHeadBytes);  // a head must not move while it is parsed
     state_ = State::reading;
 }
@@ -384,17 +400,17 @@ void Client::start_closing() {
     context_.deadlines.set(*this, kDrainLimit);
 }
 
-/// Lets the peer read the answer before the connection goes: closing with unread input would reset it.
+/// Lets the peer read the answer before the connection goes: closing with unread input would reset it, and a peer that
+/// writes all of its request before it reads would wait for us as we for it.
 bool Client::finish_closing() {
-    if (!channel_.out.empty()) return false;
-    if (!shut_down_) {
+    const bool moved = channel_.fill(true);
+    channel_.in.clear();
+    if (channel_.out.empty() && !shut_down_) {
         channel_.stream.shut_down_writing();
         shut_down_ = true;
         context_.deadlines.set(*this, kLingerLimit);
     }
-    const bool moved = channel_.fill(true);
-    channel_.in.clear();
-    if (channel_.ended || channel_.broken) close();
+    if (channel_.broken || (channel_.ended && channel_.out.empty())) close();
     return moved && state_ != State::closed;
 }
 
@@ -430,8 +446,12 @@ void Client::on_withdrawn() {
     withdrawn_ = true;
     if (state_ == State::reading) return close();
     if (state_ != State::waiting) return;
-    answer_error(503, fmt::format("plugin {} has been removed", slot_.route().plugin));
+    answer_removed();
     progress();
+}
+
+void Client::answer_removed() {
+    answer_error(503, fmt::format("plugin {} has been removed", slot_.route().plugin));
 }
 
 void Client::drop_upstream() {

@@ -18,7 +18,10 @@ class RouteSlot;
 
 /// A connection that an engine has made to a published socket: reads requests one after another, answers them or
 /// forwards them, and streams the answers back. Owned by its RouteSlot. Thread: one proxy thread's.
-class Client final : public EventHandler, public Deadline, public UpstreamUser {
+class Client final : public EventHandler,
+                     public Deadline,
+                     public UpstreamUser,
+                     public std::enable_shared_from_this<Client> {
 public:
     /// Ours: from the first byte of a head to its end.
     static constexpr std::chrono::seconds kHeadLimit{30};
@@ -69,6 +72,7 @@ private:
     };
 
     void progress();
+    void go_on_later();
     [[nodiscard]] bool step();
     [[nodiscard]] bool read_request();
     void note_request();
@@ -81,6 +85,7 @@ private:
     void request_broken(unsigned status, const std::string& problem);
     void next_request();
     void answer(unsigned status, std::string body);
+    void answer_removed();
     void answer_error(unsigned status, const std::string& message);
     void discard_body();
     void consume_head();

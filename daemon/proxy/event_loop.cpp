@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <exception>
+#include <utility>
 
 #include "common/os/system_error.h"
 #include "daemon/loop/log.h"
@@ -54,7 +55,7 @@ void EventLoop::run(const std::function<void()>& on_tick) {
             next_tick = now_ + kTick;
             attempt(on_tick);
         }
-        retired_.clear();
+        release_retired();
     }
 }
 
@@ -69,11 +70,11 @@ void EventLoop::add(int fd, std::uint32_t events, EventHandler& handler) {
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) throw_errno("epoll_ctl");
 }
 
-void EventLoop::rearm(int fd, std::uint32_t events, EventHandler& handler) {
-    epoll_event event{};
-    event.events = events;
-    event.data.ptr = &handler;
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0) throw_errno("epoll_ctl");
+void EventLoop::release_retired() noexcept {
+    // What is destroyed may retire more.
+    while (!retired_.empty()) {
+        const std::vector<std::shared_ptr<void>> batch = std::exchange(retired_, {});
+    }
 }
 
 void EventLoop::remove(int fd) noexcept {

@@ -39,14 +39,12 @@ public:
     /// Watches `fd`, which stays its owner's, until remove() or until it is closed.
     void add(int fd, std::uint32_t events, EventHandler& handler);
     void remove(int fd) noexcept;
-    /// Tells again what an edge-triggered descriptor is ready for: for a handler that stopped early to let others run.
-    void rearm(int fd, std::uint32_t events, EventHandler& handler);
 
     /// Keeps `object` alive until no event of the present batch can refer to it any more, then destroys it.
     void retire(std::shared_ptr<void> object) { retired_.push_back(std::move(object)); }
 
     /// Destroys what is retired; for the end of a thread, when no event can come any more.
-    void release_retired() noexcept { retired_.clear(); }
+    void release_retired() noexcept;
 
     /// Time of the present batch of events; no system call.
     [[nodiscard]] Clock::time_point now() const noexcept { return now_; }

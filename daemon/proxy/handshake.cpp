@@ -38,9 +38,21 @@ void Handshake::on_response_head(const HttpHead& head) {
 }
 
 std::size_t Handshake::take_body(std::string_view piece) {
-    // One byte beyond the limit is kept, so that Manifest::parse() sees that it was exceeded.
-    body_.append(piece.substr(0, kMaxManifestBytes + 1 - std::min(body_.size(), kMaxManifestBytes + 1)));
-    return piece.size();
+    const std::size_t count = std::min(piece.size(), kMaxManifestBytes - body_.size());
+    body_.append(piece.substr(0, count));
+    if (count < piece.size()) {
+        // Not from within the upstream's own call: ending it there would pull the buffer from under the parser.
+        context_.loop.post([self = weak_from_this()] {
+            const auto handshake = self.lock();
+            if (!handshake || !handshake->upstream_) return;
+            handshake->finish({HandshakeOutcome::Kind::malformed,
+                               0,
+                               {},
+                               fmt::format("its answer is longer than {} bytes", kMaxManifestBytes)},
+                              false);
+        });
+    }
+    return count;
 }
 
 void Handshake::on_response_end(bool reusable) {

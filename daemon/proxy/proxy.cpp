@@ -1,5 +1,7 @@
 #include "daemon/proxy/proxy.h"
 
+#include <algorithm>
+
 #include "daemon/proxy/proxy_thread.h"
 
 namespace brokerd {
@@ -44,7 +46,9 @@ private:
 
 Proxy::Proxy(CoreLoop& loop, unsigned threads, RouteReports reports) : loop_{loop} {
     const auto shared = std::make_shared<const RouteReports>(std::move(reports));
-    for (unsigned i = 0; i < threads; ++i) threads_.push_back(std::make_unique<ProxyThread>(deliver_on(loop, shared)));
+    const std::size_t share = std::max<std::size_t>(RouteSlot::kMaxClients / threads, 1);
+    for (unsigned i = 0; i < threads; ++i)
+        threads_.push_back(std::make_unique<ProxyThread>(deliver_on(loop, shared), share));
 }
 
 Proxy::~Proxy() = default;

@@ -8,7 +8,8 @@
 
 namespace brokerd {
 
-ProxyThread::ProxyThread(RouteReports reports) : reports_{std::move(reports)}, thread_{[this] { run(); }} {}
+ProxyThread::ProxyThread(RouteReports reports, std::size_t clients_per_socket)
+    : reports_{std::move(reports)}, context_{clients_per_socket}, thread_{[this] { run(); }} {}
 
 ProxyThread::~ProxyThread() {
     context_.loop.stop();

@@ -16,7 +16,8 @@ namespace brokerd {
 /// Thread: methods may be called from any thread; they post to the thread's own loop.
 class ProxyThread {
 public:
-    explicit ProxyThread(RouteReports reports);
+    /// `clients_per_socket`: this thread's share of RouteSlot::kMaxClients.
+    ProxyThread(RouteReports reports, std::size_t clients_per_socket);
     /// Ends the thread and closes its connections.
     ~ProxyThread();
     ProxyThread(const ProxyThread&) = delete;

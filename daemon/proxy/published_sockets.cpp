@@ -41,7 +41,8 @@ bool is_socket(const struct stat& status) {
     return S_ISSOCK(status.st_mode);
 }
 
-Result<UniqueFd> listen_on(const std::string& path) {
+/// Bound, listening, for root and `group`; nothing is left at `path` where that fails.
+Result<UniqueFd> listen_on(const std::string& path, std::optional<gid_t> group) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path) {
@@ -54,6 +55,13 @@ Result<UniqueFd> listen_on(const std::string& path) {
     if (!socket) return fail(fmt::format("no socket for {}: {}", path, errno_text(errno)));
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         return fail(fmt::format("{} cannot be bound: {}", path, errno_text(errno)));
+    }
+    // Nobody can connect before listen(): the mode that the umask gave is never in force.
+    if (::chmod(path.c_str(), 0660) != 0 || (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) ||
+        ::listen(socket.get(), kBacklog) != 0) {
+        const int code = errno;
+        ::unlink(path.c_str());
+        return fail(fmt::format("{} cannot be made ready: {}", path, errno_text(code)));
     }
     return socket;
 }
@@ -101,18 +109,21 @@ Result<PublishedSockets::Published> PublishedSockets::publish(const PluginName& 
 
     const std::string aside = own_root_ + "/" + std::string{kAside} + std::to_string(::getpid());
     const auto replaced = status_of(path);
+    if (replaced && !is_socket(*replaced)) {
+        return fail(fmt::format(
+            "{} is there and is no socket; a plugin's name cannot be the beginning of another's path", path));
+    }
     if (replaced && ::rename(path.c_str(), aside.c_str()) != 0) {
         return fail(fmt::format("the old {} cannot be moved aside: {}", path, errno_text(errno)));
     }
-    auto socket = listen_on(path);
-    if (!socket) return fail(socket.error());
+    auto socket = listen_on(path, group_);
+    if (!socket) {
+        if (replaced) ::rename(aside.c_str(), path.c_str());
+        return fail(socket.error());
+    }
     Published published;
     published.listener = *std::move(socket);
     published.paths.push_back(path);
-    if (::chmod(path.c_str(), 0660) != 0 || (group_ && ::chown(path.c_str(), static_cast<uid_t>(-1), *group_) != 0) ||
-        ::listen(published.listener.get(), kBacklog) != 0) {
-        return fail(fmt::format("{} cannot be made ready: {}", path, errno_text(errno)));
-    }
     if (const auto status = status_of(path)) {
         const Inode inode{status->st_dev, status->st_ino};
         published_.insert_or_assign(name.str(), inode);

@@ -12,6 +12,8 @@ namespace {
 
 /// Connections taken from one listener before others get their turn.
 constexpr int kAcceptsPerTurn = 32;
+/// Between two warnings of one plugin that descriptors have run out.
+constexpr std::chrono::seconds kWarningPause{10};
 
 }  // namespace
 
@@ -45,12 +47,16 @@ void RouteSlot::on_events(std::uint32_t) {
 
 void RouteSlot::accept_some() {
     for (int i = 0; i < kAcceptsPerTurn && listening_; ++i) {
-        if (clients_.size() >= kMaxClients) return stop_listening();  // note_closed() listens again
+        if (clients_.size() >= context_.clients_per_socket) return stop_listening();  // note_closed() listens again
         UniqueFd connected{::accept4(listener_->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
         if (!connected) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
                 // The connection stays in the backlog and the listener stays ready: look away for a while.
-                log_warning("plugin {}: no connection can be accepted for now: {}", route_->plugin, errno_text(errno));
+                if (context_.loop.now() - warned_ > kWarningPause) {
+                    warned_ = context_.loop.now();
+                    log_warning("plugin {}: no connection can be accepted for now: {}", route_->plugin,
+                                errno_text(errno));
+                }
                 stop_listening();
                 context_.deadlines.set(*this, EventLoop::kTick);
             }
@@ -63,17 +69,18 @@ void RouteSlot::accept_some() {
 }
 
 void RouteSlot::on_deadline() {
-    if (!emptied_ && clients_.size() < kMaxClients) listen();
+    if (!emptied_ && clients_.size() < context_.clients_per_socket) listen();
 }
 
 void RouteSlot::set_route(std::shared_ptr<const Route> route) {
     const bool moved = route->target != route_->target;
     route_ = std::move(route);
     suspended_ = wanted_ = false;
+    std::shared_ptr<Upstream> handshaken = std::move(handshaken_);
     if (moved) drop_idle();
-    if (handshaken_ && route_->state == Route::State::active && handshaken_->target() == route_->target)
-        park(std::move(handshaken_));
-    handshaken_.reset();
+    if (handshaken && route_->state == Route::State::active && handshaken->target() == route_->target)
+        park(std::move(handshaken));
+    drop(handshaken);
     if (route_->state == Route::State::waiting) return;
     // A client may leave while others are told: work on a list of its own.
     std::vector<std::shared_ptr<Client>> waiting;
@@ -99,16 +106,14 @@ std::shared_ptr<Upstream> RouteSlot::take_idle() {
         std::shared_ptr<Upstream> upstream = std::move(idle_.back());
         idle_.pop_back();
         if (!upstream->is_stale()) return upstream;
-        upstream->close();
-        context_.loop.retire(std::move(upstream));
+        drop(upstream);
     }
     return nullptr;
 }
 
 void RouteSlot::park(std::shared_ptr<Upstream> upstream) {
     if (idle_.size() >= kMaxIdle || upstream->target() != route_->target || emptied_) {
-        upstream->close();
-        context_.loop.retire(std::move(upstream));
+        drop(upstream);
         return;
     }
     upstream->park([this](Upstream& ended) {
@@ -126,16 +131,23 @@ void RouteSlot::park(std::shared_ptr<Upstream> upstream) {
 
 void RouteSlot::park_handshaken(std::shared_ptr<Upstream> upstream) {
     if (upstream->target() == route_->target) return park(std::move(upstream));
+    drop(handshaken_);
     handshaken_ = std::move(upstream);
     handshaken_->park([](Upstream& ended) { ended.close(); });
 }
 
 void RouteSlot::drop_idle() {
-    for (const auto& upstream : idle_) {
-        upstream->close();
-        context_.loop.retire(upstream);
-    }
+    for (auto& upstream : idle_) drop(upstream);
     idle_.clear();
+    drop(handshaken_);
+}
+
+/// Not destroyed at once: an event for it may stand later in the present batch.
+void RouteSlot::drop(std::shared_ptr<Upstream>& upstream) {
+    if (!upstream) return;
+    upstream->close();
+    context_.loop.retire(std::move(upstream));
+    upstream.reset();
 }
 
 void RouteSlot::note_wanted() {

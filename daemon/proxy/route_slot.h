@@ -67,6 +67,7 @@ private:
     void stop_listening();
     void accept_some();
     void drop_idle();
+    void drop(std::shared_ptr<Upstream>& upstream);
 
     ThreadContext& context_;
     const RouteReports& reports_;
@@ -75,6 +76,7 @@ private:
     bool listening_ = false;
     bool suspended_ = false;  ///< told the core that the plugin is down; its next Route decides
     bool wanted_ = false;
+    EventLoop::Clock::time_point warned_{};  ///< of descriptors running out
     std::unordered_map<Client*, std::shared_ptr<Client>> clients_;
     std::vector<std::shared_ptr<Upstream>> idle_;
     std::shared_ptr<Upstream> handshaken_;

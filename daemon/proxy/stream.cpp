@@ -77,12 +77,17 @@ Stream::Moved Stream::ssl_result(int result) {
     }
 }
 
-bool Stream::is_stale() const noexcept {
+bool Stream::is_stale() {
     char byte = 0;
-    // In TLS 1.3 session tickets may wait unread on a healthy idle connection: only a plain end or error counts there.
+    if (ssl_) {
+        // Only TLS itself can tell session tickets, which a healthy idle connection may bring, from data and the end.
+        ERR_clear_error();
+        std::size_t count = 0;
+        const int result = SSL_read_ex(ssl_.get(), &byte, 1, &count);
+        return result == 1 || SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ;
+    }
     const ssize_t count = ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (count > 0) return !is_tls();
-    return count == 0 || (errno != EAGAIN && errno != EINTR);
+    return count >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
 void Stream::shut_down_writing() noexcept {

@@ -42,7 +42,7 @@ public:
     [[nodiscard]] Moved write(std::string_view bytes);
 
     /// Whether the peer has closed or sent something while nothing was expected of it: the connection cannot be reused.
-    [[nodiscard]] bool is_stale() const noexcept;
+    [[nodiscard]] bool is_stale();
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
     [[nodiscard]] bool is_open() const noexcept { return static_cast<bool>(socket_); }

@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 
 #include <ctime>
+#include <stdexcept>
 #include <system_error>
 
 namespace brokerd {
@@ -65,6 +66,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsSettings& se
 
     // RFC 8996: TLS 1.0 and 1.1 must not be used.
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(context,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_verify(context, settings.insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
@@ -98,13 +100,16 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsSettings& se
 Stream::Ssl TlsContext::new_session() const {
     Stream::Ssl ssl{SSL_new(context_.get())};
     if (!ssl) throw std::runtime_error{"SSL_new failed: " + last_openssl_reason()};
+    bool named = false;
     if (is_address(host_)) {
-        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host_.c_str());
+        named = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host_.c_str()) == 1;
     } else {
         // What SSL_set_tlsext_host_name() is, without its C cast; OpenSSL copies the name.
         SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host_.c_str()));
-        SSL_set1_host(ssl.get(), host_.c_str());
+        named = SSL_set1_host(ssl.get(), host_.c_str()) == 1;
     }
+    // Without it any certificate of the authority would do, whoever it was issued to.
+    if (!named) throw std::runtime_error{"the name to verify cannot be set: " + last_openssl_reason()};
     return ssl;
 }
 

@@ -16,6 +16,11 @@ constexpr unsigned kMaxInterimResponses = 16;
 /// Rounds of reading and parsing before others get their turn: about 1 MiB.
 constexpr int kRoundsPerTurn = 16;
 
+/// The plugin or the host is busy, not down.
+bool is_passing(int code) {
+    return code == EAGAIN || code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
+}
+
 std::string connect_problem(int code, const Target& target) {
     switch (code) {
         case ENOENT:
@@ -38,6 +43,7 @@ Upstream::~Upstream() {
 
 void Upstream::connect(UpstreamUser& user) {
     user_ = &user;
+    began_ = context_.loop.now();
     // Failing within this call would call the user back while it is still setting up.
     context_.loop.post([self = weak_from_this()] {
         if (const auto upstream = self.lock()) upstream->try_next_address();
@@ -54,15 +60,23 @@ void Upstream::try_next_address() {
     }
     const SocketAddress& address = target_->addresses[next_address_++];
     UniqueFd socket{::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-    if (!socket) return address_failed(fmt::format("no socket for {}: {}", target_->url, errno_text(errno)), false);
-    const int code = ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length);
+    int code = 0;
     // EAGAIN: a Unix socket whose backlog is full; there is nothing to wait for on it (connect(2)).
-    if (code != 0 && errno != EINPROGRESS) return address_failed(connect_problem(errno, *target_), false);
+    if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0)
+        code = errno;
+    if (is_passing(code) && context_.loop.now() - began_ < kBusyLimit) return try_again_later();
+    if (code != 0 && code != EINPROGRESS) return address_failed(connect_problem(code, *target_), false);
     channel_.emplace(context_.blocks, Stream{std::move(socket)});
     state_ = State::connecting;
     context_.deadlines.set(*this, kConnectLimit);
     context_.loop.add(channel_->stream.fd(), Channel::kEvents, *this);
     if (code == 0) on_connecting();
+}
+
+void Upstream::try_again_later() {
+    --next_address_;
+    waits_to_retry_ = true;
+    context_.deadlines.set(*this, EventLoop::kTick);
 }
 
 void Upstream::address_failed(const std::string& reason, bool refused) {
@@ -156,6 +170,7 @@ void Upstream::tell_failure(const std::string& reason, bool malformed) {
 
 void Upstream::on_deadline() {
     const auto self = shared_from_this();
+    if (std::exchange(waits_to_retry_, false)) return try_next_address();
     address_failed(fmt::format("{} did not complete the connection within {} s", target_->url, kConnectLimit.count()),
                    false);
 }
@@ -188,7 +203,7 @@ void Upstream::on_events(std::uint32_t events) {
 
 void Upstream::pump() {
     for (int round = 0; state_ == State::exchanging && user_ != nullptr; ++round) {
-        if (round == kRoundsPerTurn) return context_.loop.rearm(channel_->stream.fd(), Channel::kEvents, *this);
+        if (round == kRoundsPerTurn) return go_on_later();
         const bool moved = channel_->fill(head_done_);
         const std::size_t before = channel_->in.size();
         const bool head_before = head_done_;
@@ -200,6 +215,13 @@ void Upstream::pump() {
         if (state_ != State::exchanging || user_ == nullptr) return;
         if (!moved && channel_->in.size() == before && head_done_ == head_before) return;
     }
+}
+
+void Upstream::go_on_later() {
+    context_.loop.post([self = weak_from_this()] {
+        const auto upstream = self.lock();
+        if (upstream && upstream->state_ == State::exchanging) upstream->on_events(0);
+    });
 }
 
 void Upstream::parse_head() {
@@ -252,7 +274,7 @@ void Upstream::parse_body() {
     }
     const HttpHead& head = parser_->head();
     const bool reusable = head.keep_alive && head.framing != BodyFraming::until_close && channel_->in.empty() &&
-                          channel_->out.empty() && !channel_->ended && !channel_->broken;
+                          channel_->out.empty() && !channel_->ended && !channel_->broken && !channel_->write_broken;
     user_->on_response_end(reusable);
 }
 

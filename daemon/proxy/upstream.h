@@ -14,6 +14,10 @@ namespace brokerd {
 
 /// What a proxy thread's connections share. Outlives them.
 struct ThreadContext {
+    explicit ThreadContext(std::size_t clients) : clients_per_socket{clients} {}
+
+    /// This thread's share of the connections that one published socket may have.
+    const std::size_t clients_per_socket;
     EventLoop loop;
     BlockPool blocks;
     DeadlineList deadlines{loop};
@@ -47,6 +51,8 @@ class Upstream final : public EventHandler, public Deadline, public std::enable_
 public:
     /// Ours: connecting to one address and its TLS handshake. Longer than a lost SYN's second retransmission (3 s).
     static constexpr std::chrono::seconds kConnectLimit{5};
+    /// Ours: how long a full backlog, or a lack of descriptors, is waited out before it counts as a failure.
+    static constexpr std::chrono::seconds kBusyLimit{20};
 
     Upstream(ThreadContext& context, std::shared_ptr<const Target> target);
     ~Upstream() override;
@@ -73,11 +79,14 @@ public:
 
     [[nodiscard]] Channel& channel() noexcept { return *channel_; }
     [[nodiscard]] const std::shared_ptr<const Target>& target() const noexcept { return target_; }
+    /// The plugin takes no more of the request; an answer may still come.
+    [[nodiscard]] bool is_deaf() const noexcept { return channel_->write_broken; }
     /// Whether any byte of the present exchange's request has left.
     [[nodiscard]] bool has_sent() const noexcept { return channel_ && channel_->written > written_before_; }
     /// For an idle connection: the plugin has closed it meanwhile.
-    [[nodiscard]] bool is_stale() const noexcept {
-        return !channel_ || channel_->ended || channel_->broken || channel_->stream.is_stale();
+    [[nodiscard]] bool is_stale() {
+        return !channel_ || channel_->ended || channel_->broken || channel_->write_broken ||
+               channel_->stream.is_stale();
     }
 
     void on_events(std::uint32_t events) override;
@@ -87,6 +96,8 @@ private:
     enum class State : std::uint8_t { connecting, tls_handshake, exchanging, idle, closed };
 
     void try_next_address();
+    void try_again_later();
+    void go_on_later();
     void on_connecting();
     void on_handshaking();
     void connected();
@@ -106,6 +117,8 @@ private:
     std::optional<HttpResponseParser> parser_;
     State state_ = State::connecting;
     std::size_t next_address_ = 0;
+    bool waits_to_retry_ = false;
+    EventLoop::Clock::time_point began_{};
     std::string last_reason_;
     bool last_refused_ = false;
     bool head_done_ = false;

@@ -220,6 +220,19 @@ TEST_CASE_METHOD(Fixture, "a plugin whose socket appears is asked at once", "[ac
     CHECK(activation.state() == State::active);
 }
 
+TEST_CASE_METHOD(Fixture, "a handshake with a process of the past is given up when its socket is replaced",
+                 "[activation]") {
+    plugin.holding = true;
+    activation.start();
+    time.advance(1s);
+    plugin.holding = false;
+    plugin.answer(kVolume);
+    activation.poke_replaced();
+    time.advance(2ms);
+    CHECK(plugin.calls == 2);
+    CHECK(activation.state() == State::active);
+}
+
 TEST_CASE("an activation that is destroyed in mid-handshake is not called back", "[activation]") {
     FakeScheduler time;
     FakeTransport plugin{time};

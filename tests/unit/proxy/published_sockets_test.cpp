@@ -154,3 +154,12 @@ TEST_CASE_METHOD(Fixture, "a removed name is restored, a taken one is left alone
     CHECK_FALSE(sockets.restore(name("x")));
     CHECK_FALSE(sockets.is_ours(status_of(engine + "/x.sock")));
 }
+
+TEST_CASE_METHOD(Fixture, "a name that is the beginning of another's path takes nothing away", "[proxy]") {
+    PublishedSockets sockets = open();
+    const auto deep = sockets.publish(name("a.sock/b"), true);
+    REQUIRE(deep);
+    CHECK_FALSE(sockets.publish(name("a"), true));
+    CHECK(can_connect(deep->paths[0]));
+    CHECK(can_connect(deep->paths[1]));
+}
