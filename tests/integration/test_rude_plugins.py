@@ -102,7 +102,7 @@ def test_an_answer_before_the_end_of_the_request_survives_the_plugins_close(raw)
     def too_large(connection, number):
         connection.sendall(answer(b'{"Err":"too large"}', "413 Too Large"))
         return False
-    broker, _ = raw(too_large)
+    broker, _ = raw(too_large, impatient=True)
     for _ in range(10):
         assert upload(broker.published("rude"), 20 << 20, 20 << 20).startswith(b"HTTP/1.1 413 ")
 
@@ -111,7 +111,7 @@ def test_a_client_that_sends_everything_before_it_reads_gets_a_large_early_answe
     def early(connection, number):
         connection.sendall(answer(bytes(250_000), "400 No"))
         return False
-    broker, _ = raw(early)
+    broker, _ = raw(early, impatient=True)
     received = upload(broker.published("rude"), 20 << 20, 20 << 20)
     assert received.startswith(b"HTTP/1.1 400 ") and received.endswith(bytes(250_000))
 

@@ -12,15 +12,16 @@ def answer(body=b"{}", status="200 OK"):
 
 class RawPlugin:
     """Answers handshakes with `manifest` (on a connection that stays open); all else is up to `handle(connection, number)`,
-    called with the connection when the head of the number-th call has been read. It returns whether to read on."""
+    called with the connection when the number-th call has been read (its head only, with `impatient`). It returns whether
+    to read on."""
 
-    def __init__(self, path, handle, *, manifest=MANIFEST, tls=None):
+    def __init__(self, path, handle, *, manifest=MANIFEST, tls=None, impatient=False):
         family = socket.AF_UNIX if path else socket.AF_INET
         self.listener = socket.socket(family)
         self.listener.bind(str(path) if path else ("127.0.0.1", 0))
         self.listener.listen(64)
         self.url = f"unix://{path}" if path else f"https://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.handle, self.manifest, self.tls = handle, manifest, tls
+        self.handle, self.manifest, self.tls, self.impatient = handle, manifest, tls, impatient
         self.number = 0
         self.lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -43,6 +44,8 @@ class RawPlugin:
                 if head.startswith(b"POST /Plugin.Activate"):
                     connection.sendall(answer(self.manifest))
                     continue
+                if not self.impatient:
+                    self._body(connection, head)
                 with self.lock:
                     self.number += 1
                     number = self.number
@@ -62,6 +65,14 @@ class RawPlugin:
                 return b""
             head += byte
         return head
+
+    @staticmethod
+    def _body(connection, head):
+        for line in head.split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            left = int(value) if name.lower() == b"content-length" else 0
+            while left > 0:
+                left -= len(connection.recv(left)) or left
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
