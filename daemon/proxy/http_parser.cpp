@@ -73,6 +73,8 @@ bool is_host(std::string_view value) {
     return port.front() == ':' && std::all_of(port.begin() + 1, port.end(), digit);
 }
 
+/// "0\r\n\r\n"
+constexpr std::size_t kShortestLastChunk = 5;
 constexpr const char* kOpenQuote = "a quoted string without end in a chunk extension";
 
 /// Whether a complete chunk-size line, which is kept back, opens a quoted string that it does not close: Beast would
@@ -151,11 +153,14 @@ auto HttpParser<isRequest>::parse_body(std::string_view bytes, BodySink& sink, s
     blocked_ = false;
     while (!this->is_done()) {
         const std::string_view rest = bytes.substr(used);
-        if (rest.empty()) return Status::need_more;
+        // Beast 1.74 asserts five bytes when it looks at the last chunk again; every chunk's header has as many to
+        // come.
+        if (rest.empty() || (kept_back_ && rest.size() < kShortestLastChunk)) return Status::need_more;
         bytes_ = rest;
         Error error;
         used += this->put(boost::asio::const_buffer{rest.data(), rest.size()}, error);
         if (blocked_) return Status::blocked;
+        kept_back_ = error == beast::http::error::need_more;
         if (error == beast::http::error::need_more) {
             if (head_.framing != BodyFraming::chunked || !leaves_quote_open(bytes.substr(used)))
                 return Status::need_more;

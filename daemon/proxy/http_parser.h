@@ -126,6 +126,7 @@ private:
     bool body_expected_ = true;
     BodySink* sink_ = nullptr;
     bool blocked_ = false;
+    bool kept_back_ = false;  ///< part of a chunk's header was too short to judge
     bool has_length_ = false;
     bool has_coding_ = false;
     bool saw_close_ = false;

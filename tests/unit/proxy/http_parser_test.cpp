@@ -72,6 +72,8 @@ TEST_CASE("a request is the same whole and byte by byte", "[proxy]") {
         step};
     CHECK(chunked.status == Status::done);
     CHECK(chunked.body == "hello0123456789");
+    const Request empty{"POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", step};
+    CHECK(empty.status == Status::done);
     const Request none{"GET / HTTP/1.1\r\n" + kHost + "\r\n", step};
     CHECK(none.status == Status::done);
 }
