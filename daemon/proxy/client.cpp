@@ -369,8 +369,7 @@ void Client::answer(unsigned status, std::string body) {
 void Client::discard_body() {
     if (!head_consumed_) {
         consume_head();
-    } else if (!parser_->has_started() || close_after_) {
-        close_after_ = true;
+    } else if (close_after_) {
         return;
     }
     DiscardSink sink;

@@ -84,8 +84,6 @@ public:
 
     [[nodiscard]] const HttpHead& head() const noexcept { return head_; }
     [[nodiscard]] std::size_t head_bytes() const noexcept { return parsed_; }
-    [[nodiscard]] bool is_complete() const noexcept { return this->is_done(); }
-    [[nodiscard]] bool has_started() const noexcept { return parsed_ > 0; }
     [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
     /// The status that a server answers such a request with.
     [[nodiscard]] unsigned problem_status() const noexcept { return problem_status_; }

@@ -33,7 +33,6 @@ public:
         }
         now_ = end;
     }
-    [[nodiscard]] Clock::duration elapsed() const { return now_ - Clock::time_point{}; }
 
 private:
     struct Pending {
