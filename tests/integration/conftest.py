@@ -116,6 +116,20 @@ def mobyfs(directory, closing):
 
 
 @pytest.fixture
+def busy(broker, mobyfs):
+    """A broker with an active, a failed and an invalid plugin, and the active one."""
+    plugin = mobyfs(implements="VolumeDriver,authz")
+    broker = broker(timeout=1)
+    broker.define("mobyfs", plugin.url)
+    broker.define("absent", f"tcp://127.0.0.1:{plugins.free_port()}")
+    broker.write("invalid.spec", "nonsense")
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    broker.wait_state("absent", "failed")
+    return broker, plugin
+
+
+@pytest.fixture
 def rclone(directory, closing):
     return lambda **options: closing.add(plugins.Rclone(directory, **options))
 

@@ -82,15 +82,8 @@ def test_published_sockets_are_for_root_alone(secretive):
     assert status.st_mode & 0o007 == 0
 
 
-def test_lookup(broker, mobyfs):
-    plugin = mobyfs(implements="VolumeDriver,authz")
-    broker = broker(timeout=1)
-    broker.define("mobyfs", plugin.url)
-    broker.define("absent", f"tcp://127.0.0.1:{free_port()}")
-    broker.write("invalid.spec", "nonsense")
-    broker.start()
-    broker.wait_state("mobyfs", "active")
-    broker.wait_state("absent", "failed")
+def test_lookup(busy):
+    broker, plugin = busy
     view = broker.lookup("mobyfs").json()
     assert view["Implements"] == ["VolumeDriver", "authz"]
     assert view["Endpoint"] == plugin.url

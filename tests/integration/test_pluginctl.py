@@ -5,23 +5,8 @@ import subprocess
 
 import pytest
 from harness.brokerd import PLUGINCTL
-from harness.plugins import free_port
 from harness.process import Process
 from harness.waiting import wait_until
-
-
-@pytest.fixture
-def busy(broker, mobyfs):
-    """A broker with an active, a failed and an invalid plugin, and the active one."""
-    plugin = mobyfs(implements="VolumeDriver,authz")
-    broker = broker(timeout=1)
-    broker.define("mobyfs", plugin.url)
-    broker.define("absent", f"tcp://127.0.0.1:{free_port()}")
-    broker.write("invalid.spec", "nonsense")
-    broker.start()
-    broker.wait_state("mobyfs", "active")
-    broker.wait_state("absent", "failed")
-    return broker, plugin
 
 
 def objects(text):
