@@ -54,7 +54,7 @@ private:
 
 }  // namespace
 
-CoreLoop::CoreLoop() : thread_{std::this_thread::get_id()} {
+CoreLoop::CoreLoop() {
     check(sd_event_new(&event_), "sd_event_new");
     const auto on_wake_up = [](sd_event_source*, int, std::uint32_t, void* self) noexcept -> int {
         static_cast<CoreLoop*>(self)->run_posted();
@@ -76,7 +76,6 @@ CoreLoop::~CoreLoop() {
 }
 
 int CoreLoop::run() {
-    thread_ = std::this_thread::get_id();
     check(sd_event_set_watchdog(event_, 1), "sd_event_set_watchdog");
     return sd_event_loop(event_);
 }

@@ -7,7 +7,6 @@
 #include <functional>
 #include <future>
 #include <memory>
-#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -50,8 +49,6 @@ public:
     [[nodiscard]] std::chrono::system_clock::time_point wall_clock() const override;
     [[nodiscard]] std::unique_ptr<Timer> after(Clock::duration delay, std::function<void()> then) override;
 
-    [[nodiscard]] bool is_loop_thread() const noexcept { return std::this_thread::get_id() == thread_; }
-
     /// For IoSource and SignalWatch, which wrap the C sources.
     [[nodiscard]] sd_event* handle() const noexcept { return event_; }
     /// The one place that decides about an exception from a callback: it is logged, and the loop goes on.
@@ -61,7 +58,6 @@ private:
     void run_posted();
 
     sd_event* event_ = nullptr;
-    std::thread::id thread_;
     Mailbox<> posted_;
     sd_event_source* wake_up_source_ = nullptr;
     sd_event_source* spare_timer_ = nullptr;

@@ -14,11 +14,6 @@ IoSource::~IoSource() {
     sd_event_source_disable_unref(source_);
 }
 
-void IoSource::set_events(std::uint32_t events) {
-    const int code = sd_event_source_set_io_events(source_, events);
-    if (code < 0) throw std::system_error{-code, std::generic_category(), "sd_event_source_set_io_events"};
-}
-
 int IoSource::dispatch(sd_event_source*, int, std::uint32_t events, void* self) noexcept {
     auto& source = *static_cast<IoSource*>(self);
     CoreLoop& loop = source.loop_;

@@ -23,8 +23,6 @@ public:
     IoSource(const IoSource&) = delete;
     IoSource& operator=(const IoSource&) = delete;
 
-    void set_events(std::uint32_t events);
-
 private:
     static int dispatch(sd_event_source* source, int fd, std::uint32_t events, void* self) noexcept;
 
