@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/os/unique_fd.h"
+#include "daemon/metrics/call_meter.h"
 #include "daemon/proxy/client.h"
 #include "daemon/proxy/route.h"
 #include "daemon/proxy/upstream.h"
@@ -46,6 +47,12 @@ public:
     /// Whether a request may be forwarded now.
     [[nodiscard]] bool is_open() const noexcept { return route_->state == Route::State::active && !suspended_; }
 
+    /// Counts this plugin's calls on this thread, for as long as the slot lives.
+    [[nodiscard]] PluginMeter& meter() noexcept { return meter_; }
+    [[nodiscard]] const PluginMeter& meter() const noexcept { return meter_; }
+    [[nodiscard]] std::size_t client_count() const noexcept { return clients_.size(); }
+    [[nodiscard]] std::size_t idle_count() const noexcept { return idle_.size(); }
+
     /// An idle connection, or null.
     [[nodiscard]] std::shared_ptr<Upstream> take_idle();
     void park(std::shared_ptr<Upstream> upstream);
@@ -77,7 +84,8 @@ private:
     bool suspended_ = false;  ///< told the core that the plugin is down; its next Route decides
     bool wanted_ = false;
     EventLoop::Clock::time_point warned_{};  ///< of descriptors running out
-    std::unordered_map<Client*, std::shared_ptr<Client>> clients_;
+    PluginMeter meter_;
+    std::unordered_map<Client*, std::shared_ptr<Client>> clients_;  // after meter_, which they count into
     std::vector<std::shared_ptr<Upstream>> idle_;
     std::shared_ptr<Upstream> handshaken_;
     std::function<void()> emptied_;
