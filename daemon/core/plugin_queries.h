@@ -8,6 +8,7 @@
 
 #include "common/plugin_view.h"
 #include "daemon/core/event_log.h"
+#include "daemon/metrics/broker_counts.h"
 
 namespace brokerd {
 
@@ -37,6 +38,9 @@ public:
 
     /// Everything that keeps a plugin from working or will soon, with its remedy; worst first.
     [[nodiscard]] virtual std::vector<Finding> doctor() const = 0;
+
+    /// Calls `done`, later, with what has been counted of every plugin.
+    virtual void collect_counts(std::function<void(BrokerCounts)> done) = 0;
 
     [[nodiscard]] virtual EventLog& events() noexcept = 0;
 };

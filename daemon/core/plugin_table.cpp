@@ -370,4 +370,13 @@ std::vector<Finding> PluginTable::doctor() const {
     return findings;
 }
 
+void PluginTable::collect_counts(std::function<void(BrokerCounts)> done) {
+    proxy_.collect([this, done = std::move(done)](const CountsCollector::Counts& threads) {
+        BrokerCounts counts{{}, threads};
+        counts.plugins.reserve(plugins_.size());
+        for (const auto& [name, entry] : plugins_) counts.plugins.push_back({entry->id, name, "legacy", entry->state});
+        done(std::move(counts));
+    });
+}
+
 }  // namespace brokerd

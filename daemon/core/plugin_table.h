@@ -46,6 +46,7 @@ public:
     void activate(const std::string& name, std::chrono::milliseconds timeout, Settled done) override;
     void note_missing_capability(const std::string& name, const std::string& capability) override;
     [[nodiscard]] std::vector<Finding> doctor() const override;
+    void collect_counts(std::function<void(BrokerCounts)> done) override;
     [[nodiscard]] EventLog& events() noexcept override { return events_; }
 
 private:

@@ -8,6 +8,7 @@
 
 #include "common/os/unique_fd.h"
 #include "daemon/loop/core_loop.h"
+#include "daemon/proxy/counts_collector.h"
 #include "daemon/proxy/handshake.h"
 #include "daemon/proxy/route.h"
 #include "daemon/proxy/route_slot.h"
@@ -43,12 +44,16 @@ public:
                                                   std::chrono::milliseconds limit,
                                                   std::function<void(HandshakeOutcome)> done);
 
+    /// `done` gets what every thread has counted by some time after this call; never before this returns.
+    void collect(CountsCollector::Done done) { collector_->collect(std::move(done)); }
+
 private:
     [[nodiscard]] ProxyThread& thread_of(std::uint64_t id) { return *threads_[id % threads_.size()]; }
 
     CoreLoop& loop_;
     std::uint64_t last_call_ = 0;
     std::vector<std::unique_ptr<ProxyThread>> threads_;
+    const std::shared_ptr<CountsCollector> collector_ = std::make_shared<CountsCollector>(loop_, threads_);
 };
 
 }  // namespace brokerd

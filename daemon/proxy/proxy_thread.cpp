@@ -74,4 +74,14 @@ void ProxyThread::cancel_handshake(std::uint64_t call) {
     context_.loop.post([this, call] { handshakes_.erase(call); });
 }
 
+void ProxyThread::collect(std::function<void(ThreadCounts)> done) {
+    context_.loop.post([this, done = std::move(done)] {
+        ThreadCounts counts;
+        counts.reserve(slots_.size());
+        for (const auto& [id, slot] : slots_)
+            counts.push_back({id, slot->client_count(), slot->idle_count(), copy_counts(slot->meter())});
+        done(std::move(counts));
+    });
+}
+
 }  // namespace brokerd

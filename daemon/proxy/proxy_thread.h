@@ -6,6 +6,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "daemon/metrics/broker_counts.h"
 #include "daemon/proxy/handshake.h"
 #include "daemon/proxy/route_slot.h"
 
@@ -31,6 +32,9 @@ public:
     void handshake(std::uint64_t call, std::uint64_t id, std::shared_ptr<const Target> target,
                    std::chrono::milliseconds limit, std::function<void(HandshakeOutcome)> done);
     void cancel_handshake(std::uint64_t call);
+
+    /// Gives `done` a copy of what this thread has counted; `done` is called on this thread.
+    void collect(std::function<void(ThreadCounts)> done);
 
 private:
     void run() noexcept;

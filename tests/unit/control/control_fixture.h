@@ -36,6 +36,7 @@ public:
     void activate(const std::string& name, std::chrono::milliseconds timeout, Settled done) override;
     void note_missing_capability(const std::string& name, const std::string& capability) override;
     [[nodiscard]] std::vector<Finding> doctor() const override;
+    void collect_counts(std::function<void(BrokerCounts)> done) override { done(counts); }
     [[nodiscard]] EventLog& events() noexcept override { return log_; }
 
     void add(PluginView view) { plugins_[view.name] = std::move(view); }
@@ -43,6 +44,7 @@ public:
     void settle(const std::string& name);
 
     std::vector<Finding> findings;
+    BrokerCounts counts;
     std::vector<std::string> missing;  ///< "NAME CAPABILITY"
     std::vector<std::chrono::milliseconds> timeouts;
     bool throws = false;
