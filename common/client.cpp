@@ -225,6 +225,12 @@ Result<std::vector<Finding>, ClientError> ControlClient::doctor() const {
     return items(*document, "Findings", finding_from_json);
 }
 
+Result<std::vector<PluginStats>, ClientError> ControlClient::stats() const {
+    const auto document = ask_json(http_, {"GET", std::string{control_api::kStats}, {}}, kAnswerTime);
+    if (!document) return fail(document.error());
+    return items(*document, "Plugins", plugin_stats_from_json);
+}
+
 Result<ControlClient::Version, ClientError> ControlClient::version() const {
     const auto reply = ask(http_, {"GET", std::string{control_api::kVersion}, {}}, kAnswerTime);
     if (!reply) return fail(reply.error());

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/plugin_stats.h"
 #include "common/plugin_view.h"
 #include "common/result.h"
 #include "common/unix_http.h"
@@ -70,6 +71,8 @@ public:
     [[nodiscard]] Result<CallReply, ClientError> call(std::string_view name, std::string_view method,
                                                       std::string_view body) const;
     [[nodiscard]] Result<std::vector<Finding>, ClientError> doctor() const;
+    /// How every plugin was called, by name.
+    [[nodiscard]] Result<std::vector<PluginStats>, ClientError> stats() const;
     [[nodiscard]] Result<Version, ClientError> version() const;
 
     /// Hands on events for as long as `handler` wants them, or until `hangup_fd` (see UnixHttp::stream) is in error:

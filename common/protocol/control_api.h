@@ -8,6 +8,7 @@ namespace brokerd::control_api {
 inline constexpr std::string_view kPlugins = "/broker/v1/plugins";
 inline constexpr std::string_view kEvents = "/broker/v1/events";
 inline constexpr std::string_view kDoctor = "/broker/v1/doctor";
+inline constexpr std::string_view kStats = "/broker/v1/stats";
 inline constexpr std::string_view kPing = "/_ping";
 inline constexpr std::string_view kVersion = "/version";
 

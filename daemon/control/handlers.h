@@ -17,6 +17,9 @@ void call_plugin(const ControlRooms& rooms, const RoutedRequest& request, const 
 void watch_events(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 // doctor_handlers.cpp
 void examine(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+// metrics_handlers.cpp
+void show_metrics(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void show_stats(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 // system_handlers.cpp
 void check_health(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void ping(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);

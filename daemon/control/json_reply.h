@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/json.h"
+#include "common/plugin_stats.h"
 #include "common/plugin_view.h"
 #include "common/protocol/control_api.h"
 #include "daemon/control/control_message.h"

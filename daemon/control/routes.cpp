@@ -24,6 +24,8 @@ constexpr std::array kRoutes{
     Route{"POST", "/broker/v1/plugins/{name}/rpc/{method}", call_plugin},
     Route{"GET", "/broker/v1/events", watch_events},
     Route{"GET", "/broker/v1/doctor", examine},
+    Route{"GET", "/broker/v1/metrics", show_metrics},
+    Route{"GET", "/broker/v1/stats", show_stats},
     Route{"GET", "/broker/v1/healthz", check_health},
     Route{"GET", "/_ping", ping},
     Route{"HEAD", "/_ping", ping},
