@@ -54,8 +54,9 @@ class Row:
                 "trouble": self.trouble, **self.detail}
 
 
-def table(rows):
-    lines = [["work", "peer", "brokerd", "ratio", "target", ""]] + [row.cells() for row in rows]
+def table(rows, heads=("work", "peer", "brokerd", "ratio", "target", "")):
+    """`rows` are of any class with cells(), one for each of `heads`."""
+    lines = [list(heads)] + [row.cells() for row in rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
