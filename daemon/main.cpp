@@ -50,7 +50,13 @@ PluginTableSettings table_settings(const Config& config) {
     PluginTableSettings settings;
     settings.activation.window = config.activation_timeout;
     settings.eager = !config.lazy_activation;
-    settings.proxy_threads = config.proxy_threads;
+    settings.proxy = {config.proxy_threads, config.max_connections, config.request_timeout};
+    const AnswerTimeouts& timeouts = config.answer_timeouts;
+    settings.answer_limits.general = std::make_shared<const AnswerLimits>(timeouts.general);
+    for (const auto& [plugin, its] : timeouts.plugins) {
+        settings.answer_limits.by_plugin[plugin] =
+            std::make_shared<const AnswerLimits>(its.general.value_or(timeouts.general), its.methods);
+    }
     return settings;
 }
 

@@ -5,7 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <thread>
+
+#include "common/plugin_name.h"
 
 namespace brokerd {
 namespace {
@@ -21,12 +24,53 @@ std::string check_absolute(const std::string& path) {
     return !path.empty() && path.front() == '/' ? std::string{} : fmt::format("{} is not an absolute path", path);
 }
 
+/// brokerd.conf. CLI11's own reader passes over what it does not know and over a repetition that does not follow at
+/// once: a setting with a typing mistake would silently not hold.
+class SettingsFile final : public CLI::ConfigBase {
+public:
+    explicit SettingsFile(const CLI::App& app) : app_{app} {}
+
+    [[nodiscard]] std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+        std::vector<CLI::ConfigItem> merged;
+        for (CLI::ConfigItem& item : CLI::ConfigBase::from_config(input)) {
+            check(item);
+            const auto same = std::find_if(merged.begin(), merged.end(),
+                                           [&](const CLI::ConfigItem& earlier) { return earlier.name == item.name; });
+            if (same == merged.end()) {
+                merged.push_back(std::move(item));
+            } else {
+                same->inputs.insert(same->inputs.end(), item.inputs.begin(), item.inputs.end());
+            }
+        }
+        return merged;
+    }
+
+private:
+    void check(const CLI::ConfigItem& item) const {
+        const bool is_section = item.name == "++" || item.name == "--";
+        if (is_section) {
+            throw CLI::ConfigError{fmt::format("{}: settings stand without sections; remove the line [{}]", file(),
+                                               escaped(fmt::format("{}", fmt::join(item.parents, ".")), 60))};
+        }
+        if (!item.parents.empty() || app_.get_option_no_throw("--" + item.name) == nullptr) {
+            throw CLI::ConfigError{
+                fmt::format("{}: \"{}\" is not a setting; settings have the names of the flags, without the dashes",
+                            file(), escaped(item.fullname(), 60))};
+        }
+    }
+    [[nodiscard]] std::string file() const { return escaped(app_.get_config_ptr()->as<std::string>()); }
+
+    const CLI::App& app_;
+};
+
 }  // namespace
 
 std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     Config config;
     config.proxy_threads = default_proxy_threads();
-    unsigned timeout = static_cast<unsigned>(config.activation_timeout.count());
+    auto activation_timeout = config.activation_timeout.count();
+    auto request_timeout = config.request_timeout.count();
+    std::vector<std::string> answer_timeouts;
     const CLI::Validator absolute{check_absolute, "PATH", "absolute"};
 
     CLI::App app{
@@ -35,6 +79,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     app.set_version_flag("--version", std::string{"brokerd "} + BROKERD_VERSION);
     app.set_config("--config", kDefaultFile,
                    "Read settings from FILE: one \"flag = value\" a line, named as below without the dashes");
+    app.config_formatter(std::make_shared<SettingsFile>(app));
     app.add_option("--control-socket", config.control_socket, "Where pluginctl and engines reach brokerd")
         ->check(absolute)
         ->capture_default_str();
@@ -57,7 +102,20 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     app.add_option("--proxy-threads", config.proxy_threads, "Threads that carry calls to plugins")
         ->check(CLI::Range(1, 64))
         ->capture_default_str();
-    app.add_option("--activation-timeout", timeout,
+    app.add_option("--max-connections", config.max_connections,
+                   "Connections that engines may have to each published socket; more wait until one ends")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    app.add_option("--request-timeout", request_timeout, "Seconds that the head of a request may take to arrive")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    app.add_option(
+           "--answer-timeout", answer_timeouts,
+           "Seconds that a plugin may take to the first byte of an answer, 0 for any time; may be repeated, the "
+           "most specific counts: 120, sshfs=30, sshfs/VolumeDriver.Mount=300")
+        ->type_name("[PLUGIN[/METHOD]=]SECONDS")
+        ->default_str("120");
+    app.add_option("--activation-timeout", activation_timeout,
                    "Seconds that a plugin gets to answer its first handshake, and a request waits for it")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
@@ -88,7 +146,11 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         if (status == 0) return EarlyExit{0, out.str()};
         return EarlyExit{2, fmt::format("brokerd: {}; see brokerd --help\n", error.what())};
     }
-    config.activation_timeout = std::chrono::seconds{timeout};
+    config.activation_timeout = std::chrono::seconds{activation_timeout};
+    config.request_timeout = std::chrono::seconds{request_timeout};
+    auto timeouts = AnswerTimeouts::parse(answer_timeouts);
+    if (!timeouts) return EarlyExit{2, fmt::format("brokerd: {}\n", timeouts.error().message)};
+    config.answer_timeouts = *std::move(timeouts);
     return config;
 }
 

@@ -6,6 +6,8 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/config/answer_timeouts.h"
+
 namespace brokerd {
 
 /// Everything that the operator can choose, from brokerd.conf and the command line. Immutable once loaded.
@@ -20,7 +22,10 @@ struct Config {
     std::string engine_socket_dir = "/run/docker/plugins";
     std::vector<std::string> spec_dirs{"/etc/docker/plugins", "/usr/lib/docker/plugins"};
     unsigned proxy_threads = 1;
+    std::size_t max_connections = 4096;        ///< per published socket
+    std::chrono::seconds request_timeout{30};  ///< for the head of a request
     std::chrono::seconds activation_timeout{30};
+    AnswerTimeouts answer_timeouts;
     bool lazy_activation = false;
     bool allow_unsafe_files = false;
     LogDetail log_level = LogDetail::info;
@@ -33,7 +38,8 @@ struct EarlyExit {
 };
 
 /// Reads the command line and the file that --config names (/etc/brokerd/brokerd.conf unless given, which need not
-/// exist). The command line wins. Throws nothing.
+/// exist). The command line wins: a setting that it gives is not read from the file, also where it may be repeated.
+/// What the file says that is no setting is a mistake, too. Throws nothing.
 [[nodiscard]] std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv);
 
 }  // namespace brokerd

@@ -52,11 +52,11 @@ bool is_settled(const PluginEntry& entry) {
 PluginTable::PluginTable(CoreLoop& loop, PublishedSockets& sockets, PluginTableSettings settings)
     : loop_{loop},
       sockets_{sockets},
-      settings_{settings},
+      settings_{std::move(settings)},
       events_{loop},
       path_watch_{loop},
       workers_{loop, kMaxWorkers},
-      proxy_{loop, settings.proxy_threads, make_reports()} {}
+      proxy_{loop, settings_.proxy, make_reports()} {}
 
 PluginTable::~PluginTable() = default;
 
@@ -272,6 +272,7 @@ void PluginTable::update_route(PluginEntry& entry) {
     route->state = route_state(entry.activation->state());
     route->reason = entry.activation->reason();
     route->wait_limit = settings_.activation.window;
+    route->answer_limits = settings_.answer_limits.of(entry.definition.name);
     if (route->state == Route::State::active) {
         route->target = entry.transport->target();
         route->manifest = *entry.activation->manifest();

@@ -21,7 +21,8 @@ namespace brokerd {
 struct PluginTableSettings {
     ActivationSettings activation;
     bool eager = true;  ///< activate at discovery; otherwise when somebody asks
-    unsigned proxy_threads = 1;
+    ProxySettings proxy{};
+    AnswerLimitTable answer_limits{};
 };
 
 /// Who exists, in which state: the one owner of all plugin state. Turns definitions into published sockets, activations

@@ -117,7 +117,7 @@ bool Client::read_request() {
         return false;
     }
     if (channel_.fill(channel_.in.empty())) return true;
-    if (!channel_.in.empty() && !is_linked()) context_.deadlines.set(*this, kHeadLimit);
+    if (!channel_.in.empty() && !is_linked()) context_.deadlines.set(*this, context_.head_limit);
     return false;
 }
 
@@ -418,20 +418,17 @@ void Client::on_deadline() {
         case State::reading:
             close_after_ = head_consumed_ = true;
             path_.clear();
-            answer_error(408, fmt::format("the head of the request took longer than {} s", kHeadLimit.count()));
+            answer_error(408,
+                         fmt::format("the head of the request took longer than {} s (request-timeout)",
+                                     context_.head_limit.count()));
             break;
         case State::waiting:
             answer_error(504, fmt::format("plugin {} did not become active within {} s", slot_.route().plugin,
                                           slot_.route().wait_limit.count() / 1000));
             break;
-        case State::exchanging: {
-            const std::string plugin = plugin_text();
-            drop_upstream();
-            if (!done_) close_after_ = true;
-            answer_error(504, fmt::format("{} has not answered the call {} within {} s; it may still be working on it",
-                                          plugin, escaped(path_, 100), slot_.route().answer_limit.count() / 1000));
+        case State::exchanging:
+            answer_late();
             break;
-        }
         case State::closing:
             return close();
         case State::connecting:
@@ -472,8 +469,24 @@ void Client::close() {
     slot_.note_closed(*this);
 }
 
+/// For the plugin, from the last progress of the request.
 void Client::limit_answer() {
-    if (!answer_started_) context_.deadlines.set(*this, slot_.route().answer_limit);
+    if (answer_started_) return;
+    const auto limit = slot_.route().answer_limits->of(path_);
+    if (limit != AnswerLimits::Limit::zero()) context_.deadlines.set(*this, limit);
+}
+
+void Client::answer_late() {
+    const double seconds = std::chrono::duration<double>{slot_.route().answer_limits->of(path_)}.count();
+    // The plugin has taken all that came of the request: the one who is late is the client.
+    if (!done_ && upstream_->channel().out.empty())
+        return request_broken(408, fmt::format("the rest of its body did not come within {} s", seconds));
+    const std::string plugin = plugin_text();
+    drop_upstream();
+    if (!done_) close_after_ = true;
+    answer_error(504, fmt::format("{} has not answered the call {} within {} s (answer-timeout); it may still be "
+                                  "working on it, and the call is not repeated",
+                                  plugin, escaped(path_, 100), seconds));
 }
 
 std::string Client::plugin_text() const {

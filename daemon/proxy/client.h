@@ -23,8 +23,6 @@ class Client final : public EventHandler,
                      public UpstreamUser,
                      public std::enable_shared_from_this<Client> {
 public:
-    /// Ours: from the first byte of a head to its end.
-    static constexpr std::chrono::seconds kHeadLimit{30};
     /// Ours: for the peer to take the rest of the last answer.
     static constexpr std::chrono::seconds kDrainLimit{60};
     /// Ours: for the peer to read the last answer and close, after we have said that we will.
@@ -94,6 +92,7 @@ private:
     [[nodiscard]] bool finish_closing();
     void close();
     void limit_answer();
+    void answer_late();
     /// "plugin NAME (URL)", for messages.
     [[nodiscard]] std::string plugin_text() const;
 

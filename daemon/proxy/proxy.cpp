@@ -1,7 +1,5 @@
 #include "daemon/proxy/proxy.h"
 
-#include <algorithm>
-
 #include "daemon/proxy/proxy_thread.h"
 
 namespace brokerd {
@@ -44,11 +42,10 @@ private:
 
 }  // namespace
 
-Proxy::Proxy(CoreLoop& loop, unsigned threads, RouteReports reports) : loop_{loop} {
+Proxy::Proxy(CoreLoop& loop, const ProxySettings& settings, RouteReports reports) : loop_{loop} {
     const auto shared = std::make_shared<const RouteReports>(std::move(reports));
-    const std::size_t share = std::max<std::size_t>(RouteSlot::kMaxClients / threads, 1);
-    for (unsigned i = 0; i < threads; ++i)
-        threads_.push_back(std::make_unique<ProxyThread>(deliver_on(loop, shared), share));
+    for (unsigned i = 0; i < settings.threads; ++i)
+        threads_.push_back(std::make_unique<ProxyThread>(deliver_on(loop, shared), settings, i));
 }
 
 Proxy::~Proxy() = default;

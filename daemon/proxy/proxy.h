@@ -10,6 +10,7 @@
 #include "daemon/loop/core_loop.h"
 #include "daemon/proxy/counts_collector.h"
 #include "daemon/proxy/handshake.h"
+#include "daemon/proxy/proxy_settings.h"
 #include "daemon/proxy/route.h"
 #include "daemon/proxy/route_slot.h"
 
@@ -27,7 +28,7 @@ public:
         virtual ~Call() = default;
     };
 
-    Proxy(CoreLoop& loop, unsigned threads, RouteReports reports);
+    Proxy(CoreLoop& loop, const ProxySettings& settings, RouteReports reports);
     ~Proxy();
     Proxy(const Proxy&) = delete;
     Proxy& operator=(const Proxy&) = delete;

@@ -8,8 +8,10 @@
 
 namespace brokerd {
 
-ProxyThread::ProxyThread(RouteReports reports, std::size_t clients_per_socket)
-    : reports_{std::move(reports)}, context_{clients_per_socket}, thread_{[this] { run(); }} {}
+ProxyThread::ProxyThread(RouteReports reports, const ProxySettings& settings, unsigned number)
+    : reports_{std::move(reports)},
+      context_{settings.share(number), settings.request_limit},
+      thread_{[this] { run(); }} {}
 
 ProxyThread::~ProxyThread() {
     context_.loop.stop();

@@ -8,6 +8,7 @@
 
 #include "daemon/metrics/broker_counts.h"
 #include "daemon/proxy/handshake.h"
+#include "daemon/proxy/proxy_settings.h"
 #include "daemon/proxy/route_slot.h"
 
 namespace brokerd {
@@ -17,8 +18,8 @@ namespace brokerd {
 /// Thread: methods may be called from any thread; they post to the thread's own loop.
 class ProxyThread {
 public:
-    /// `clients_per_socket`: this thread's share of RouteSlot::kMaxClients.
-    ProxyThread(RouteReports reports, std::size_t clients_per_socket);
+    /// `number`: which of the settings' threads this is, from 0.
+    ProxyThread(RouteReports reports, const ProxySettings& settings, unsigned number);
     /// Ends the thread and closes its connections.
     ~ProxyThread();
     ProxyThread(const ProxyThread&) = delete;

@@ -11,6 +11,7 @@
 #include "common/endpoint.h"
 #include "common/manifest.h"
 #include "common/result.h"
+#include "daemon/proxy/answer_limits.h"
 #include "daemon/proxy/tls_context.h"
 
 namespace brokerd {
@@ -55,8 +56,8 @@ struct Route {
     std::string manifest_json;
     /// A request waits at most this long for activation (DESIGN.md section 6).
     std::chrono::milliseconds wait_limit{30'000};
-    /// To the first byte of an answer (DESIGN.md section 7).
-    std::chrono::milliseconds answer_limit{120'000};
+    /// To the first byte of an answer (DESIGN.md section 7). Never null.
+    std::shared_ptr<const AnswerLimits> answer_limits;
 };
 
 }  // namespace brokerd

@@ -30,8 +30,6 @@ struct RouteReports {
 /// Thread: that proxy thread's.
 class RouteSlot final : public EventHandler, public Deadline {
 public:
-    /// DESIGN.md section 7: connections per published socket; more wait in the backlog.
-    static constexpr std::size_t kMaxClients = 4096;
     /// Ours: idle upstream connections kept per plugin and thread.
     static constexpr std::size_t kMaxIdle = 64;
 

@@ -14,10 +14,12 @@ namespace brokerd {
 
 /// What a proxy thread's connections share. Outlives them.
 struct ThreadContext {
-    explicit ThreadContext(std::size_t clients) : clients_per_socket{clients} {}
+    ThreadContext(std::size_t clients, std::chrono::seconds head) : clients_per_socket{clients}, head_limit{head} {}
 
     /// This thread's share of the connections that one published socket may have.
     const std::size_t clients_per_socket;
+    /// From the first byte of a request's head to its end.
+    const std::chrono::seconds head_limit;
     EventLoop loop;
     BlockPool blocks;
     DeadlineList deadlines{loop};
