@@ -9,6 +9,8 @@ packages_test=(python3 python3-pytest docker.io podman runc rclone fuse3 busybox
     util-linux mount)
 # With AppArmor in the kernel, dockerd starts no container without its parser.
 if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then packages_test+=(apparmor); fi
+# The data plane's peers, for tests/bench/proxy.
+packages_proxies=(haproxy nginx-light systemd)
 
 policy=/usr/sbin/policy-rc.d
 policy_kept=$policy.kept-by-brokerd
