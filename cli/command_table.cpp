@@ -14,6 +14,7 @@ constexpr std::array kCommands{
     Command{"activate", "", help::activate, activate_command, Completion::plugin_names},
     Command{"call", "", help::call, call_command, Completion::plugin_names},
     Command{"events", "", help::events, events_command},
+    Command{"stats", "", help::stats, stats_command, Completion::plugin_names},
     Command{"version", "", help::version, version_command},
     Command{"completion", "", help::completion, completion_command, Completion::shells},
 };

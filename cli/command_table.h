@@ -17,6 +17,7 @@ namespace brokerd::cli {
 [[nodiscard]] Run events_command(CLI::App& app);
 [[nodiscard]] Run inspect_command(CLI::App& app);
 [[nodiscard]] Run list_command(CLI::App& app);
+[[nodiscard]] Run stats_command(CLI::App& app);
 [[nodiscard]] Run version_command(CLI::App& app);
 
 }  // namespace brokerd::cli
