@@ -98,10 +98,11 @@ class Nginx(_Program):
         for_ever = "keepalive_requests 1000000000; keepalive_timeout 1h; keepalive_time 24h;"
         # Nothing goes to a file; in large pieces, or a body of 16 KB costs twice as much.
         buffering = "on; proxy_max_temp_file_size 0" if self.traffic == "streams" else "off"
+        # It closes idle connections where few are left, and needs some beside those of clients.
         (self.place / "nginx.conf").write_text(f"""
 daemon off; user root; worker_processes 1; worker_rlimit_nofile 20000;
 pid {self.place}/nginx.pid; error_log {self.place}/log crit;
-events {{ worker_connections {max(4096, self.connections + 100)}; }}
+events {{ worker_connections {max(4096, self.connections * 3 // 2)}; }}
 http {{
 {paths}
     access_log off; {for_ever}

@@ -28,7 +28,7 @@ class Bench:
     def start(self, stack, name, work, **settings):
         """Starts a proxy, which ends with the stack; None where this peer is not wanted or cannot do it."""
         kind = proxies.PEERS.get(name, proxies.Brokerd)
-        if name not in self.peers or work.endpoint not in kind.endpoints or kind.missing():
+        if name not in ("brokerd", *self.peers) or work.endpoint not in kind.endpoints or kind.missing():
             return None
         if kind in (proxies.Relay, proxies.Brokerd):
             settings["build"] = self.build
@@ -44,6 +44,7 @@ class Work:
     """One name in the table. `peers` are those that take part beside brokerd; `traffic` is as in proxies.py."""
 
     traffic = "calls"
+    rivals = PARSERS
 
     def __init__(self, name, title, endpoint="unix", peers=EVERYBODY, connections=1):
         self.name, self.title, self.endpoint, self.peers, self.connections = name, title, endpoint, peers, connections
@@ -89,7 +90,7 @@ class Work:
 
     def row(self, samples, troubles, what, unit, key, *, title=None, combine=statistics.median, **more):
         figures = {name: combine([sample[key] for sample in taken]) for name, taken in samples.items()}
-        return PeerRow(title or "", what, unit, figures, troubles=troubles, rivals=[p for p in PARSERS if p in self.peers], **more)
+        return PeerRow(title or "", what, unit, figures, troubles=troubles, rivals=self.rivals, **more)
 
 
 def timed_call(bench, proxy, **settings):
@@ -104,7 +105,7 @@ def timed_call(bench, proxy, **settings):
 class Calls(Work):
     """Closed-loop calls. `targets`: what → Target."""
 
-    WINDOW_MS, WARM_UP_MS = 800, 150
+    WINDOW_MS, WARM_UP_MS = 400, 100
     ROWS = (("CPU per call", "µs", "cpu_us", False), ("calls/s", "/s", "rate", True), ("p50", "µs", "p50_us", False),
             ("p99", "µs", "p99_us", False), ("p99.9", "µs", "p999_us", False))
 
@@ -135,6 +136,8 @@ class Calls(Work):
 class Threads(Calls):
     """brokerd with two proxy threads, and with one as its own peer. Nobody is bound to a core here."""
 
+    rivals = ("one thread",)
+
     ROWS = (("calls/s", "/s", "rate", True), ("calls per CPU second", "/s", "per_cpu", True))
 
     def __init__(self, name, title, connections):
@@ -164,6 +167,9 @@ class Stream(Work):
     def __init__(self, name, title, down, **more):
         super().__init__(name, title, **more)
         self._down = down
+
+    def rounds(self, bench):
+        return (bench.rounds + 1) // 2
 
     def sample(self, bench, proxy):
         size = max(1 << 20, round(GIB * min(1, bench.scale)))
