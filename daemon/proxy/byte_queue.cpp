@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace brokerd {
 
@@ -30,9 +31,7 @@ void ByteQueue::release_if_empty() noexcept {
 std::size_t ByteQueue::append(std::string_view bytes) {
     const std::size_t count = std::min(bytes.size(), room());
     if (count == 0) return 0;
-    if (!block_) block_ = pool_.take();
-    if (BlockPool::kBlockBytes - end_ < count) compact();
-    std::memcpy(block_.get() + end_, bytes.data(), count);
+    std::memcpy(tail(count).data, bytes.data(), count);
     end_ += count;
     return count;
 }
@@ -42,10 +41,17 @@ void ByteQueue::clear() noexcept {
     release_if_empty();
 }
 
-ByteQueue::Tail ByteQueue::tail(bool may_compact) {
+ByteQueue::Tail ByteQueue::tail(std::size_t at_least) {
     if (!block_) block_ = pool_.take();
-    if (end_ == BlockPool::kBlockBytes && begin_ > 0 && may_compact) compact();
+    if (BlockPool::kBlockBytes - end_ < at_least && begin_ > 0) compact();
     return {block_.get() + end_, BlockPool::kBlockBytes - end_};
+}
+
+void ByteQueue::take_over(ByteQueue& other) noexcept {
+    block_.swap(other.block_);
+    begin_ = std::exchange(other.begin_, 0);
+    end_ = std::exchange(other.end_, 0);
+    other.release_if_empty();
 }
 
 void ByteQueue::compact() noexcept {

@@ -46,18 +46,16 @@ public:
     std::size_t append(std::string_view bytes);
     void clear() noexcept;
 
-    /// Free space behind the last byte, for a read straight into the queue; commit() what was read. `compact` allows
-    /// the bytes to move (views become invalid) when the tail is full but the front is not.
+    /// Free space behind the last byte, for writing straight into the queue; commit() what was written. The bytes move
+    /// to the front (views become invalid) where that is needed for a tail of `at_least`, which is granted if room().
     struct Tail {
         char* data;
         std::size_t size;
     };
-    [[nodiscard]] Tail tail(bool compact);
+    [[nodiscard]] Tail tail(std::size_t at_least = 1);
     void commit(std::size_t count) noexcept { end_ += count; }
-    /// Moves the bytes to the front of the block where less than `count` bytes of tail are left. Invalidates views.
-    void make_room(std::size_t count) noexcept {
-        if (block_ && BlockPool::kBlockBytes - end_ < count) compact();
-    }
+    /// Takes all bytes of `other`, which is of the same pool, without copying them. Precondition: this queue is empty.
+    void take_over(ByteQueue& other) noexcept;
     /// Gives the block back where nothing was committed after all.
     void release_if_empty() noexcept;
 

@@ -12,17 +12,24 @@ namespace brokerd {
 /// what the (edge-triggered) loop has told of it. Thread: one proxy thread's.
 class Channel {
 public:
-    Channel(BlockPool& pool, Stream connected) noexcept : stream{std::move(connected)}, in{pool}, out{pool} {}
+    Channel(EventLoop& loop, BlockPool& pool) noexcept : in{pool}, out{pool}, loop_{loop} {}
+    ~Channel() { close(); }
+    Channel(const Channel&) = delete;
+    Channel& operator=(const Channel&) = delete;
 
-    static constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    /// Starts on a new socket, which the loop watches for `handler` from now on; for room to write, too, where
+    /// `is_connecting` (that is how a connection's end shows) or once a write has found none.
+    void open(UniqueFd socket, EventHandler& handler, bool is_connecting);
+    /// Ends the connection at once and drops all bytes. Idempotent.
+    void close() noexcept;
 
     /// A socket that is known to be connected is worth a try before the loop tells anything.
     void assume_ready() noexcept { readable_ = writable_ = true; }
     /// Takes note of what the loop told.
     void note(std::uint32_t events) noexcept;
-    /// Reads until `in` is full or nothing is left; true where anything was read or the end was reached. `compact` as
-    /// ByteQueue::tail has it.
-    bool fill(bool compact);
+    /// Reads until `in` is full or nothing is left; true where anything was read or the end was reached. May move the
+    /// bytes of `in`.
+    bool fill();
     /// Writes until `out` is empty or the peer takes no more. False: write_broken, and `out` keeps what has not left.
     bool flush();
 
@@ -35,9 +42,14 @@ public:
     bool write_broken = false;  ///< writing failed; what the peer has sent before can still be read
 
 private:
+    void await_room();
+
+    EventLoop& loop_;
+    EventHandler* handler_ = nullptr;
     bool readable_ = false;
     bool writable_ = false;
     bool hung_up_ = false;
+    bool watches_room_ = false;
 };
 
 }  // namespace brokerd

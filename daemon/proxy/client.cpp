@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "common/capability.h"
 #include "common/plugin_name.h"
 #include "common/protocol/docker_plugin_api.h"
@@ -20,6 +23,11 @@ namespace {
 /// Rounds of work for one connection before others get their turn.
 constexpr int kRoundsPerTurn = 16;
 
+/// A piece of a body of which copying would be felt.
+constexpr std::size_t kLargePiece = std::size_t{16} << 10;
+/// So much of a path is kept: methods are shorter, and messages need no more.
+constexpr std::size_t kKeptPathBytes = 256;
+
 struct DiscardSink final : BodySink {
     std::size_t take_body(std::string_view piece) override { return piece.size(); }
 };
@@ -27,8 +35,8 @@ struct DiscardSink final : BodySink {
 }  // namespace
 
 Client::Client(ThreadContext& context, RouteSlot& slot, UniqueFd connected)
-    : context_{context}, slot_{slot}, channel_{context.blocks, Stream{std::move(connected)}} {
-    parser_.emplace();
+    : context_{context}, slot_{slot}, channel_{context.loop, context.blocks} {
+    channel_.open(std::move(connected), *this, false);
 }
 
 Client::~Client() {
@@ -37,7 +45,6 @@ Client::~Client() {
 
 void Client::start() {
     channel_.assume_ready();
-    context_.loop.add(channel_.stream.fd(), Channel::kEvents, *this);
     progress();
 }
 
@@ -79,8 +86,8 @@ bool Client::step() {
         case State::reading:
             return channel_.out.empty() && read_request();
         case State::exchanging:
-            if (upstream_blocked_ && channel_.out.room() > BlockPool::kBlockBytes / 2) {
-                upstream_blocked_ = false;
+            if (awaited_room_ > 0 && channel_.out.room() >= awaited_room_) {
+                awaited_room_ = 0;
                 upstream_->pump();
                 return true;
             }
@@ -97,39 +104,45 @@ bool Client::step() {
 }
 
 bool Client::read_request() {
-    const auto status =
-        channel_.in.empty() ? HttpRequestParser::Status::need_more : parser_->parse_head(channel_.in.bytes());
-    if (status == HttpRequestParser::Status::malformed) {
+    const ParseStatus status =
+        channel_.in.empty() ? ParseStatus::need_more : head_parser_.parse_request(channel_.in.bytes(), context_.parsed);
+    if (status == ParseStatus::malformed) {
         close_after_ = true;
         head_consumed_ = true;
         path_.clear();
-        answer_error(parser_->problem_status(), "not a valid HTTP/1.1 request: " + parser_->problem());
+        const HttpProblem problem = head_parser_.problem();
+        answer_error(problem.status, fmt::format("not a valid HTTP/1.1 request: {}", problem.text));
         return true;
     }
-    if (status == HttpRequestParser::Status::done) {
+    if (status == ParseStatus::done) {
         DeadlineList::clear(*this);
         note_request();
+        head_is_fresh_ = true;
         dispatch();
+        head_is_fresh_ = false;
         return true;
     }
     if (channel_.ended || channel_.broken) {
         close();
         return false;
     }
-    if (channel_.fill(channel_.in.empty())) return true;
+    if (channel_.fill()) return true;
     if (!channel_.in.empty() && !is_linked()) context_.deadlines.set(*this, context_.head_limit);
     return false;
 }
 
 /// Keeps what is needed of the head after its bytes have gone.
 void Client::note_request() {
-    const HttpHead& head = parser_->head();
-    path_ = head.target.substr(0, head.target.find('?'));
+    const HttpHead& head = context_.parsed;
+    path_ = head.target.substr(0, std::min(head.target.find('?'), kKeptPathBytes));
+    head_bytes_ = head.bytes;
+    body_parser_.start(head);
     head_only_ = head.method == "HEAD";
     client_http11_ = head.http11;
     chunked_ = head.framing == BodyFraming::chunked;
     close_after_ = !head.keep_alive;
-    head_consumed_ = done_ = answer_started_ = upstream_blocked_ = false;
+    head_consumed_ = done_ = answer_started_ = false;
+    awaited_room_ = 0;
     carried_.clear();
     waiting_since_ = {};
 }
@@ -184,12 +197,16 @@ void Client::on_route_changed() {
 }
 
 void Client::forward() {
-    upstream_ = slot_.take_idle();
+    if (!call_.is_running()) call_.start(slot_.meter().method(path_), context_.loop.now());
+    upstream_ = slot_.idle().take();
     upstream_is_reused_ = upstream_ != nullptr;
-    if (upstream_is_reused_) {
-        upstream_->begin(*this);
-        return on_upstream_ready();
-    }
+    if (!upstream_is_reused_) return connect();
+    upstream_->begin(*this);
+    on_upstream_ready();
+}
+
+void Client::connect() {
+    upstream_is_reused_ = false;
     state_ = State::connecting;
     upstream_ = std::make_shared<Upstream>(context_, slot_.route().target);
     upstream_->connect(*this);
@@ -198,13 +215,7 @@ void Client::forward() {
 void Client::on_upstream_ready() {
     state_ = State::exchanging;
     if (head_only_) upstream_->expect_no_body();
-    if (head_consumed_) {
-        upstream_->channel().out.append(carried_);
-        carried_.clear();
-    } else {
-        write_request_head(upstream_->channel().out, parser_->head(), *upstream_->target());
-        consume_head();
-    }
+    write_request();
     limit_answer();
     if (done_) {
         upstream_->flush();
@@ -214,6 +225,22 @@ void Client::on_upstream_ready() {
     if (state_ == State::exchanging && upstream_is_reused_ && upstream_->is_deaf() && !upstream_->has_sent())
         retry_on_new_connection();
     progress();
+}
+
+void Client::write_request() {
+    ByteQueue& out = upstream_->channel().out;
+    if (head_consumed_) {
+        out.append(carried_);
+        carried_.clear();
+        return;
+    }
+    if (!std::exchange(head_is_fresh_, false)) {
+        // It had to wait, and the scratch pad has been used by others. It was valid, so it still is.
+        HeadParser again;
+        static_cast<void>(again.parse_request(channel_.in.bytes(), context_.parsed));
+    }
+    write_request_head(out, context_.parsed, *upstream_->target());
+    consume_head();
 }
 
 void Client::on_connect_failed(const std::string& reason, bool refused) {
@@ -227,42 +254,55 @@ void Client::on_connect_failed(const std::string& reason, bool refused) {
 void Client::retry_on_new_connection() {
     carried_ = upstream_->channel().out.bytes();
     drop_upstream();
-    upstream_is_reused_ = false;
-    if (!slot_.is_open()) return dispatch();
-    state_ = State::connecting;
-    upstream_ = std::make_shared<Upstream>(context_, slot_.route().target);
-    upstream_->connect(*this);
+    if (slot_.is_open()) return connect();
+    dispatch();
 }
 
 std::size_t Client::RequestSink::take_body(std::string_view piece) {
     return write_body(client.upstream_->channel().out, piece, client.chunked_);
 }
 
+/// Hands on what has come of the body: a large piece with the block that it lies in, where it needs no framing.
+ParseStatus Client::move_request_body() {
+    ByteQueue& in = channel_.in;
+    ByteQueue& out = upstream_->channel().out;
+    if (const std::size_t size = in.size(); !chunked_ && size >= kLargePiece && body_parser_.plain_bytes() >= size) {
+        if (!out.empty()) upstream_->flush();
+        if (!out.empty()) return ParseStatus::blocked;
+        out.take_over(in);
+        body_parser_.skip(size);
+        call_.add_request_bytes(size);
+        limit_answer();
+        return body_parser_.is_done() ? ParseStatus::done : ParseStatus::need_more;
+    }
+    RequestSink sink{*this};
+    std::size_t used = 0;
+    const ParseStatus status = body_parser_.parse(in.bytes(), sink, used);
+    in.consume(used);
+    call_.add_request_bytes(used);
+    if (used > 0) limit_answer();
+    return status;
+}
+
 void Client::pump_request() {
     // Where the plugin listens no more, its answer, or the end of the connection, decides.
     if (done_ || !upstream_ || upstream_->is_deaf()) return;
-    RequestSink sink{*this};
     for (int round = 0; round < kRoundsPerTurn; ++round) {
-        std::size_t used = 0;
-        const auto status = parser_->parse_body(channel_.in.bytes(), sink, used);
-        channel_.in.consume(used);
-        if (used > 0) limit_answer();
-        switch (status) {
-            case HttpRequestParser::Status::done:
+        switch (move_request_body()) {
+            case ParseStatus::done:
                 done_ = true;
                 if (chunked_) write_last_chunk(upstream_->channel().out);
                 return upstream_->flush();
-            case HttpRequestParser::Status::malformed:
-                return request_broken(400, "its body is malformed: " + parser_->problem());
-            case HttpRequestParser::Status::blocked:
+            case ParseStatus::malformed:
+                return request_broken(400, fmt::format("its body is malformed: {}", body_parser_.problem().text));
+            case ParseStatus::blocked:
                 upstream_->flush();
-                if (upstream_->channel().out.room() > BlockPool::kBlockBytes / 2) break;
+                if (upstream_->channel().out.empty()) break;
                 return;  // on_upstream_room() goes on
-            case HttpRequestParser::Status::need_more:
-                if (channel_.in.room() == 0)
-                    return request_broken(400, "its body is malformed: a chunk header without end");
+            case ParseStatus::need_more:
                 if (channel_.ended || channel_.broken) return request_broken(400, "its body ended early");
-                if (!channel_.fill(true)) return upstream_->flush();
+                upstream_->flush();
+                if (!channel_.fill()) return;
                 break;
         }
     }
@@ -277,6 +317,7 @@ void Client::on_upstream_room() {
 
 /// The client's side of the exchange went wrong: the plugin must not take what it got for a whole request.
 void Client::request_broken(unsigned status, const std::string& problem) {
+    call_.finish(Outcome::client_gone, context_.loop.now());
     drop_upstream();
     if (answer_started_) return close();
     close_after_ = true;
@@ -292,6 +333,7 @@ void Client::on_response_head(const HttpHead& head) {
     }
     DeadlineList::clear(*this);
     answer_started_ = true;
+    answer_status_ = head.status;
     framing_ = {};
     framing_.client_http11 = client_http11_;
     framing_.body = head_only_ ? BodyFraming::none : head.framing;
@@ -307,12 +349,27 @@ std::size_t Client::take_body(std::string_view piece) {
     const bool chunked = framing_.body == BodyFraming::chunked;
     std::size_t taken = write_body(channel_.out, piece, chunked);
     if (taken < piece.size() && channel_.flush()) taken += write_body(channel_.out, piece.substr(taken), chunked);
-    upstream_blocked_ = taken < piece.size();
+    if (taken < piece.size()) awaited_room_ = BlockPool::kBlockBytes / 2;
+    call_.add_answer_bytes(taken);
     return taken;
+}
+
+UpstreamUser::Taken Client::take_block(ByteQueue& bytes) {
+    if (framing_.body == BodyFraming::chunked) return Taken::refused;
+    channel_.flush();
+    if (!channel_.out.empty()) {
+        awaited_room_ = BlockPool::kBlockBytes;
+        return Taken::nothing;
+    }
+    call_.add_answer_bytes(bytes.size());
+    channel_.out.take_over(bytes);
+    channel_.flush();
+    return Taken::all;
 }
 
 void Client::on_response_end(bool reusable) {
     if (framing_.body == BodyFraming::chunked) write_last_chunk(channel_.out);
+    call_.finish(answer_status_ < 400 ? Outcome::ok : Outcome::plugin_error, context_.loop.now());
     if (reusable && done_) {
         slot_.park(std::move(upstream_));
         upstream_.reset();
@@ -333,6 +390,7 @@ void Client::on_upstream_turn_end() {
 
 void Client::on_upstream_failed(const std::string& reason, bool) {
     if (answer_started_) {
+        call_.finish(Outcome::broker_error, context_.loop.now());
         channel_.flush();
         return close();  // before its framing says that it is complete: the client can tell
     }
@@ -356,6 +414,7 @@ void Client::answer_error(unsigned status, const std::string& message) {
 
 void Client::answer(unsigned status, std::string body) {
     DeadlineList::clear(*this);
+    call_.finish(Outcome::broker_error, context_.loop.now());
     if (!head_consumed_ || !done_) discard_body();
     write_local_answer(channel_.out, {status, std::move(body), client_http11_, close_after_ || withdrawn_, head_only_});
     if (close_after_ || withdrawn_) {
@@ -374,22 +433,21 @@ void Client::discard_body() {
     }
     DiscardSink sink;
     std::size_t used = 0;
-    done_ = parser_->parse_body(channel_.in.bytes(), sink, used) == HttpRequestParser::Status::done;
+    done_ = body_parser_.parse(channel_.in.bytes(), sink, used) == ParseStatus::done;
     channel_.in.consume(used);
     // Not all here yet: rather than wait for it, end the connection after the answer.
     if (!done_) close_after_ = true;
 }
 
 void Client::consume_head() {
-    channel_.in.consume(parser_->head_bytes());
+    channel_.in.consume(head_bytes_);
     head_consumed_ = true;
 }
 
 void Client::next_request() {
-    parser_.emplace();
+    head_parser_.reset();
     head_only_ = false;
     client_http11_ = true;
-    channel_.in.make_room(kMaxHeadBytes);  // a head must not move while it is parsed
     state_ = State::reading;
 }
 
@@ -402,7 +460,7 @@ void Client::start_closing() {
 /// Lets the peer read the answer before the connection goes: closing with unread input would reset it, and a peer that
 /// writes all of its request before it reads would wait for us as we for it.
 bool Client::finish_closing() {
-    const bool moved = channel_.fill(true);
+    const bool moved = channel_.fill();
     channel_.in.clear();
     if (channel_.out.empty() && !shut_down_) {
         channel_.stream.shut_down_writing();
@@ -418,9 +476,8 @@ void Client::on_deadline() {
         case State::reading:
             close_after_ = head_consumed_ = true;
             path_.clear();
-            answer_error(408,
-                         fmt::format("the head of the request took longer than {} s (request-timeout)",
-                                     context_.head_limit.count()));
+            answer_error(408, fmt::format("the head of the request took longer than {} s (request-timeout)",
+                                          context_.head_limit.count()));
             break;
         case State::waiting:
             answer_error(504, fmt::format("plugin {} did not become active within {} s", slot_.route().plugin,
@@ -462,10 +519,7 @@ void Client::close() {
     state_ = State::closed;
     DeadlineList::clear(*this);
     drop_upstream();
-    context_.loop.remove(channel_.stream.fd());
-    channel_.stream.close();
-    channel_.in.clear();
-    channel_.out.clear();
+    channel_.close();
     slot_.note_closed(*this);
 }
 

@@ -3,12 +3,13 @@
 #include <boost/intrusive/list.hpp>
 
 #include <memory>
-#include <optional>
 #include <string>
 
+#include "daemon/http/body_parser.h"
+#include "daemon/http/head_parser.h"
+#include "daemon/metrics/call_meter.h"
 #include "daemon/proxy/channel.h"
 #include "daemon/proxy/deadline.h"
-#include "daemon/proxy/http_parser.h"
 #include "daemon/proxy/message_writer.h"
 #include "daemon/proxy/upstream.h"
 
@@ -48,6 +49,7 @@ public:
     void on_connect_failed(const std::string& reason, bool refused) override;
     void on_response_head(const HttpHead& head) override;
     std::size_t take_body(std::string_view piece) override;
+    Taken take_block(ByteQueue& bytes) override;
     void on_response_end(bool reusable) override;
     void on_upstream_failed(const std::string& reason, bool malformed) override;
     void on_upstream_room() override;
@@ -78,6 +80,9 @@ private:
     void dispatch_to_plugin(std::string_view capability);
     void wait_for_route();
     void forward();
+    void connect();
+    void write_request();
+    [[nodiscard]] ParseStatus move_request_body();
     void retry_on_new_connection();
     void pump_request();
     void request_broken(unsigned status, const std::string& problem);
@@ -99,14 +104,20 @@ private:
     ThreadContext& context_;
     RouteSlot& slot_;
     Channel channel_;
-    std::optional<HttpRequestParser> parser_;
+    HeadParser head_parser_;
+    BodyParser body_parser_;
     State state_ = State::reading;
     std::shared_ptr<Upstream> upstream_;
     std::string carried_;  ///< what a broken reused connection did not take, for the next one
-    std::string path_;     ///< the request's; kept because the head's bytes go
+    std::string path_;     ///< the request's, its start; kept because the head's bytes go
     AnswerFraming framing_;
+    MeteredCall call_;
     EventLoop::Clock::time_point waiting_since_{};
     // Of the present request:
+    std::size_t head_bytes_ = 0;
+    std::size_t awaited_room_ = 0;  ///< in `channel_.out`; until then the upstream holds answer bytes back
+    unsigned answer_status_ = 0;
+    bool head_is_fresh_ = false;  ///< `context_.parsed` is this request's
     bool head_consumed_ = false;
     bool head_only_ = false;  ///< its method is HEAD
     bool client_http11_ = true;
@@ -115,7 +126,6 @@ private:
     bool answer_started_ = false;
     bool close_after_ = false;
     bool upstream_is_reused_ = false;
-    bool upstream_blocked_ = false;  ///< it holds answer bytes for which `channel_.out` had no room
     // Of the connection:
     bool withdrawn_ = false;
     bool in_progress_ = false;

@@ -1,5 +1,8 @@
 #include "daemon/proxy/event_loop.h"
 
+#include <sys/timerfd.h>
+#include <unistd.h>
+
 #include <array>
 #include <cerrno>
 #include <exception>
@@ -23,51 +26,68 @@ void attempt(const Step& step) noexcept {
 
 }  // namespace
 
-EventLoop::EventLoop() : epoll_{epoll_create1(EPOLL_CLOEXEC)} {
+EventLoop::EventLoop()
+    : epoll_{epoll_create1(EPOLL_CLOEXEC)}, ticker_{timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)} {
     if (!epoll_) throw_errno("epoll_create1");
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.ptr = nullptr;  // the only source without a handler
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, posted_.descriptor(), &event) != 0) throw_errno("epoll_ctl");
+    if (!ticker_) throw_errno("timerfd_create");
+    // The sources that are no handlers are told by the addresses of what they belong to.
+    watch(EPOLL_CTL_ADD, posted_.descriptor(), EPOLLIN, &posted_);
+    watch(EPOLL_CTL_ADD, ticker_.get(), EPOLLIN, &ticker_);
 }
 
 void EventLoop::run(const std::function<void()>& on_tick) {
     std::array<epoll_event, 128> events{};
-    Clock::time_point next_tick = Clock::now() + kTick;
     while (!stopping_) {
-        int timeout = -1;
-        if (ticking_) {
-            const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick - Clock::now());
-            timeout = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
-        }
-        const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+        const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
         if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
         now_ = Clock::now();
         for (int i = 0; i < count; ++i) {
             const auto& event = events[static_cast<std::size_t>(i)];
-            if (event.data.ptr == nullptr) {
+            if (event.data.ptr == &posted_) {
                 for (auto& work : posted_.take()) attempt(work);
+            } else if (event.data.ptr == &ticker_) {
+                read_ticks(on_tick);
             } else {
                 attempt([&event] { static_cast<EventHandler*>(event.data.ptr)->on_events(event.events); });
             }
         }
-        if (ticking_ && now_ >= next_tick) {
-            next_tick = now_ + kTick;
-            attempt(on_tick);
-        }
         release_retired();
     }
+}
+
+void EventLoop::read_ticks(const std::function<void()>& on_tick) {
+    std::uint64_t ticks = 0;
+    if (read(ticker_.get(), &ticks, sizeof ticks) == sizeof ticks) attempt(on_tick);
+}
+
+void EventLoop::start_or_stop_ticking(bool on) noexcept {
+    ticking_ = on;
+    itimerspec when{};
+    if (on) when.it_value.tv_nsec = when.it_interval.tv_nsec = std::chrono::nanoseconds{kTick}.count();
+    timerfd_settime(ticker_.get(), 0, &when, nullptr);
 }
 
 void EventLoop::stop() {
     post([this] { stopping_ = true; });
 }
 
-void EventLoop::add(int fd, std::uint32_t events, EventHandler& handler) {
+void EventLoop::watch(int operation, int fd, std::uint32_t events, void* handler) {
     epoll_event event{};
     event.events = events;
-    event.data.ptr = &handler;
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) throw_errno("epoll_ctl");
+    event.data.ptr = handler;
+    if (epoll_ctl(epoll_.get(), operation, fd, &event) != 0) throw_errno("epoll_ctl");
+}
+
+void EventLoop::add(int fd, std::uint32_t events, EventHandler& handler) {
+    watch(EPOLL_CTL_ADD, fd, events, &handler);
+}
+
+void EventLoop::modify(int fd, std::uint32_t events, EventHandler& handler) {
+    watch(EPOLL_CTL_MOD, fd, events, &handler);
+}
+
+void EventLoop::remove(int fd) noexcept {
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
 void EventLoop::release_retired() noexcept {
@@ -75,10 +95,6 @@ void EventLoop::release_retired() noexcept {
     while (!retired_.empty()) {
         const std::vector<std::shared_ptr<void>> batch = std::exchange(retired_, {});
     }
-}
-
-void EventLoop::remove(int fd) noexcept {
-    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
 }  // namespace brokerd

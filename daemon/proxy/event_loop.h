@@ -21,7 +21,7 @@ public:
 };
 
 /// The event loop of one proxy thread, on epoll. Everything is edge-triggered unless said otherwise, so that readiness
-/// costs no further system call. Replaceable: nothing outside daemon/proxy sees it.
+/// costs no further system call. Nothing outside daemon/proxy sees it.
 /// Thread: run() and all else on the proxy's thread; post() and stop() from any.
 class EventLoop {
 public:
@@ -38,6 +38,8 @@ public:
 
     /// Watches `fd`, which stays its owner's, until remove() or until it is closed.
     void add(int fd, std::uint32_t events, EventHandler& handler);
+    /// Replaces the events that `fd` is watched for; those that hold already are told once more.
+    void modify(int fd, std::uint32_t events, EventHandler& handler);
     void remove(int fd) noexcept;
 
     /// Keeps `object` alive until no event of the present batch can refer to it any more, then destroys it.
@@ -51,10 +53,17 @@ public:
 
     /// Deadlines are checked this often while there are any; no timer is set or cleared per request.
     static constexpr std::chrono::milliseconds kTick{100};
-    void set_ticking(bool on) noexcept { ticking_ = on; }
+    void set_ticking(bool on) noexcept {
+        if (on != ticking_) start_or_stop_ticking(on);
+    }
 
 private:
+    void watch(int operation, int fd, std::uint32_t events, void* handler);
+    void start_or_stop_ticking(bool on) noexcept;
+    void read_ticks(const std::function<void()>& on_tick);
+
     UniqueFd epoll_;
+    UniqueFd ticker_;  ///< a timer of its own: epoll_wait's time-out would be programmed anew for every batch
     Clock::time_point now_ = Clock::now();
     bool ticking_ = false;
     bool stopping_ = false;

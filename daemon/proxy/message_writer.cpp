@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <iterator>
 
 #include "common/json.h"
@@ -18,64 +19,92 @@ std::string_view reason_phrase(unsigned status) {
     return {text.data(), text.size()};
 }
 
-bool is_named(std::string_view name, std::string_view other) {
-    return boost::beast::iequals(boost::beast::string_view{name.data(), name.size()},
-                                 boost::beast::string_view{other.data(), other.size()});
-}
+/// Writes one head straight into a queue's tail: one bounds check for all of it.
+class HeadWriter {
+public:
+    HeadWriter(ByteQueue& out, std::size_t at_most) : out_{out}, tail_{out.tail(at_most)} {}
+    ~HeadWriter() { out_.commit(size_); }
+    HeadWriter(const HeadWriter&) = delete;
+    HeadWriter& operator=(const HeadWriter&) = delete;
 
-void write_field(ByteQueue& out, std::string_view name, std::string_view value) {
-    out.append(name);
-    out.append(": ");
-    out.append(value);
-    out.append("\r\n");
-}
+    void add(std::string_view bytes) noexcept {
+        const std::size_t count = std::min(bytes.size(), tail_.size - size_);
+        if (count > 0) std::memcpy(tail_.data + size_, bytes.data(), count);
+        size_ += count;
+    }
+    /// Adds the field lines that `forwarded` picks as they came: neighbours in one piece.
+    template <class Predicate>
+    void add_fields(const HttpHead& head, const Predicate& forwarded) noexcept {
+        std::string_view run;
+        for (const HttpField& field : head.fields) {
+            if (!forwarded(field)) continue;
+            if (run.data() + run.size() == field.line.data()) {
+                run = {run.data(), run.size() + field.line.size()};
+            } else {
+                add(run);
+                run = field.line;
+            }
+        }
+        add(run);
+    }
+
+private:
+    ByteQueue& out_;
+    const ByteQueue::Tail tail_;
+    std::size_t size_ = 0;
+};
 
 }  // namespace
 
 void write_request_head(ByteQueue& out, const HttpHead& request, const Target& target) {
-    out.append(request.method);
-    out.append(" ");
-    out.append(request.target);
-    out.append(" HTTP/1.1\r\n");
-    write_field(out, "Host", target.host_header);
-    for (const HttpField& field : request.fields) {
-        // Via is ours to extend below; HTTP/1.0's Expect has no meaning for the next hop.
-        if (field.hop_by_hop || is_named(field.name, "Host") || is_named(field.name, "Via")) continue;
-        if (!request.expects_continue && is_named(field.name, "Expect")) continue;
-        write_field(out, field.name, field.value);
-    }
-    if (request.framing == BodyFraming::chunked) out.append("Transfer-Encoding: chunked\r\n");
+    HeadWriter writer{out, request.bytes + kHeadSlack};
+    writer.add(request.method);
+    writer.add(" ");
+    writer.add(request.target);
+    writer.add(" HTTP/1.1\r\nHost: ");
+    writer.add(target.host_header);
+    writer.add("\r\n");
+    bool has_via = false;
+    writer.add_fields(request, [&](const HttpField& field) {
+        if (field.kind == FieldKind::via) has_via = true;
+        // HTTP/1.0's Expect has no meaning for the next hop.
+        return field.kind == FieldKind::end_to_end || field.kind == FieldKind::content_length ||
+               (field.kind == FieldKind::expect && request.expects_continue);
+    });
+    if (request.framing == BodyFraming::chunked) writer.add("Transfer-Encoding: chunked\r\n");
     // RFC 9110 7.6.3: a gateway says that it was there.
-    out.append("Via: ");
+    writer.add("Via: ");
     for (const HttpField& field : request.fields) {
-        if (!field.hop_by_hop && is_named(field.name, "Via")) {
-            out.append(field.value);
-            out.append(", ");
-        }
+        if (!has_via) break;
+        if (field.kind != FieldKind::via) continue;
+        writer.add(field.value);
+        writer.add(", ");
     }
-    out.append(request.http11 ? "1.1 brokerd\r\n\r\n" : "1.0 brokerd\r\n\r\n");
+    writer.add(request.http11 ? "1.1 brokerd\r\n\r\n" : "1.0 brokerd\r\n\r\n");
 }
 
 void write_response_head(ByteQueue& out, const HttpHead& response, const AnswerFraming& framing) {
-    std::array<char, 32> line{};
-    const auto end = fmt::format_to_n(line.data(), line.size(), "HTTP/1.1 {} ", response.status).out;
-    out.append({line.data(), static_cast<std::size_t>(end - line.data())});
-    out.append(response.reason);
-    out.append("\r\n");
+    HeadWriter writer{out, response.bytes + kHeadSlack};
+    const auto digit = [](unsigned value) { return static_cast<char>('0' + value % 10); };
+    const std::array<char, 4> status{digit(response.status / 100), digit(response.status / 10), digit(response.status),
+                                     ' '};
+    writer.add("HTTP/1.1 ");
+    writer.add({status.data(), status.size()});
+    writer.add(response.reason);
+    writer.add("\r\n");
     const bool has_no_length = response.status < 200 || response.status == 204;  // RFC 9110 8.6
-    for (const HttpField& field : response.fields) {
-        if (field.hop_by_hop || (has_no_length && is_named(field.name, "Content-Length"))) continue;
-        write_field(out, field.name, field.value);
-    }
-    if (framing.body == BodyFraming::chunked) out.append("Transfer-Encoding: chunked\r\n");
+    writer.add_fields(response, [&](const HttpField& field) {
+        return field.kind < FieldKind::hop_by_hop && !(has_no_length && field.kind == FieldKind::content_length);
+    });
+    if (framing.body == BodyFraming::chunked) writer.add("Transfer-Encoding: chunked\r\n");
     if (response.status >= 200) {
         if (framing.close) {
-            out.append("Connection: close\r\n");
+            writer.add("Connection: close\r\n");
         } else if (!framing.client_http11) {
-            out.append("Connection: keep-alive\r\n");
+            writer.add("Connection: keep-alive\r\n");
         }
     }
-    out.append("\r\n");
+    writer.add("\r\n");
 }
 
 std::size_t write_body(ByteQueue& out, std::string_view piece, bool chunked) {

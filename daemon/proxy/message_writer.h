@@ -3,8 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/http/http_head.h"
 #include "daemon/proxy/byte_queue.h"
-#include "daemon/proxy/http_parser.h"
 #include "daemon/proxy/route.h"
 
 namespace brokerd {

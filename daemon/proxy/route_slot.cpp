@@ -19,7 +19,8 @@ constexpr std::chrono::seconds kWarningPause{10};
 
 RouteSlot::RouteSlot(ThreadContext& context, const RouteReports& reports, std::shared_ptr<const UniqueFd> listener,
                      std::shared_ptr<const Route> route)
-    : context_{context}, reports_{reports}, listener_{std::move(listener)}, route_{std::move(route)} {
+    : context_{context}, reports_{reports}, listener_{std::move(listener)}, route_{std::move(route)},
+      idle_{context, [this](const std::shared_ptr<const Target>& target) { reports_.suspect(route_->id, target); }} {
     listen();
 }
 
@@ -101,43 +102,24 @@ void RouteSlot::withdraw(std::function<void()> emptied) {
     if (clients_.empty() && emptied_) emptied_();
 }
 
-std::shared_ptr<Upstream> RouteSlot::take_idle() {
-    while (!idle_.empty()) {
-        std::shared_ptr<Upstream> upstream = std::move(idle_.back());
-        idle_.pop_back();
-        if (!upstream->is_stale()) return upstream;
-        drop(upstream);
-    }
-    return nullptr;
-}
-
 void RouteSlot::park(std::shared_ptr<Upstream> upstream) {
-    if (idle_.size() >= kMaxIdle || upstream->target() != route_->target || emptied_) {
-        drop(upstream);
-        return;
-    }
-    upstream->park([this](Upstream& ended) {
-        const auto target = ended.target();
-        std::erase_if(idle_, [&](const std::shared_ptr<Upstream>& idle) {
-            if (idle.get() != &ended) return false;
-            idle->close();
-            context_.loop.retire(idle);
-            return true;
-        });
-        reports_.suspect(route_->id, target);
-    });
-    idle_.push_back(std::move(upstream));
+    if (upstream->target() != route_->target || emptied_) return drop(upstream);
+    idle_.put(std::move(upstream));
 }
 
 void RouteSlot::park_handshaken(std::shared_ptr<Upstream> upstream) {
     if (upstream->target() == route_->target) return park(std::move(upstream));
     drop(handshaken_);
     handshaken_ = std::move(upstream);
-    handshaken_->park([](Upstream& ended) { ended.close(); });
+    handshaken_->park(*this);
+}
+
+/// The handshake's connection has ended before its route came.
+void RouteSlot::on_idle_end(Upstream& ended) {
+    if (handshaken_.get() == &ended) drop(handshaken_);
 }
 
 void RouteSlot::drop_idle() {
-    for (auto& upstream : idle_) drop(upstream);
     idle_.clear();
     drop(handshaken_);
 }

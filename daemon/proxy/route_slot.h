@@ -9,6 +9,7 @@
 #include "common/os/unique_fd.h"
 #include "daemon/metrics/call_meter.h"
 #include "daemon/proxy/client.h"
+#include "daemon/proxy/idle_pool.h"
 #include "daemon/proxy/route.h"
 #include "daemon/proxy/upstream.h"
 
@@ -28,11 +29,8 @@ struct RouteReports {
 
 /// One plugin on one proxy thread: its listening socket, its clients, and its idle upstream connections.
 /// Thread: that proxy thread's.
-class RouteSlot final : public EventHandler, public Deadline {
+class RouteSlot final : public EventHandler, public Deadline, private IdleKeeper {
 public:
-    /// Ours: idle upstream connections kept per plugin and thread.
-    static constexpr std::size_t kMaxIdle = 64;
-
     RouteSlot(ThreadContext& context, const RouteReports& reports, std::shared_ptr<const UniqueFd> listener,
               std::shared_ptr<const Route> route);
     ~RouteSlot() override;
@@ -51,8 +49,8 @@ public:
     [[nodiscard]] std::size_t client_count() const noexcept { return clients_.size(); }
     [[nodiscard]] std::size_t idle_count() const noexcept { return idle_.size(); }
 
-    /// An idle connection, or null.
-    [[nodiscard]] std::shared_ptr<Upstream> take_idle();
+    [[nodiscard]] IdlePool& idle() noexcept { return idle_; }
+    /// Keeps a connection to be used again, if it leads where calls go now.
     void park(std::shared_ptr<Upstream> upstream);
     /// Keeps the connection that a handshake went over, for the route that follows from it.
     void park_handshaken(std::shared_ptr<Upstream> upstream);
@@ -71,6 +69,7 @@ private:
     void listen();
     void stop_listening();
     void accept_some();
+    void on_idle_end(Upstream& ended) override;
     void drop_idle();
     void drop(std::shared_ptr<Upstream>& upstream);
 
@@ -84,7 +83,7 @@ private:
     EventLoop::Clock::time_point warned_{};  ///< of descriptors running out
     PluginMeter meter_;
     std::unordered_map<Client*, std::shared_ptr<Client>> clients_;  // after meter_, which they count into
-    std::vector<std::shared_ptr<Upstream>> idle_;
+    IdlePool idle_;
     std::shared_ptr<Upstream> handshaken_;
     std::function<void()> emptied_;
 };

@@ -17,6 +17,8 @@ namespace {
 constexpr unsigned kMaxInterimResponses = 16;
 /// Rounds of reading and parsing before others get their turn: about 1 MiB.
 constexpr int kRoundsPerTurn = 16;
+/// A piece of a body of which copying would be felt.
+constexpr std::size_t kLargePiece = std::size_t{16} << 10;
 
 /// The plugin or the host is busy, not down.
 bool is_passing(int code) {
@@ -37,7 +39,7 @@ std::string connect_problem(int code, const Target& target) {
 }  // namespace
 
 Upstream::Upstream(ThreadContext& context, std::shared_ptr<const Target> target)
-    : context_{context}, target_{std::move(target)} {}
+    : context_{context}, target_{std::move(target)}, channel_{context.loop, context.blocks} {}
 
 Upstream::~Upstream() {
     close();
@@ -46,10 +48,7 @@ Upstream::~Upstream() {
 void Upstream::connect(UpstreamUser& user) {
     user_ = &user;
     began_ = context_.loop.now();
-    // Failing within this call would call the user back while it is still setting up.
-    context_.loop.post([self = weak_from_this()] {
-        if (const auto upstream = self.lock()) upstream->try_next_address();
-    });
+    try_next_address();
 }
 
 void Upstream::try_next_address() {
@@ -74,11 +73,11 @@ void Upstream::try_next_address() {
         code = errno;
     if (is_passing(code) && context_.loop.now() - began_ < kBusyLimit) return try_again_later();
     if (code != 0 && code != EINPROGRESS) return address_failed(connect_problem(code, *target_), false);
-    channel_.emplace(context_.blocks, Stream{std::move(socket)});
+    is_unix_ = address.storage.ss_family == AF_UNIX;
+    channel_.open(std::move(socket), *this, !is_unix_);
     state_ = State::connecting;
+    if (code == 0) return on_connected();
     context_.deadlines.set(*this, kConnectLimit);
-    context_.loop.add(channel_->stream.fd(), Channel::kEvents, *this);
-    if (code == 0) on_connecting();
 }
 
 void Upstream::try_again_later() {
@@ -91,10 +90,8 @@ void Upstream::address_failed(const std::string& reason, bool refused) {
     last_reason_ = reason;
     last_refused_ = refused;
     DeadlineList::clear(*this);
-    if (channel_) {
-        context_.loop.remove(channel_->stream.fd());
-        channel_->stream.close();
-    }
+    channel_.close();
+    // Failing within connect() would call the user back while it is still setting up.
     context_.loop.post([self = weak_from_this()] {
         if (const auto upstream = self.lock()) upstream->try_next_address();
     });
@@ -103,50 +100,49 @@ void Upstream::address_failed(const std::string& reason, bool refused) {
 void Upstream::on_connecting() {
     int code = 0;
     socklen_t size = sizeof code;
-    ::getsockopt(channel_->stream.fd(), SOL_SOCKET, SO_ERROR, &code, &size);
+    ::getsockopt(channel_.stream.fd(), SOL_SOCKET, SO_ERROR, &code, &size);
     if (code != 0) return address_failed(connect_problem(code, *target_), false);
-    if (!target_->tls) return connected();
-    channel_->stream.start_tls(target_->tls->new_session());
+    on_connected();
+}
+
+void Upstream::on_connected() {
+    if (!target_->tls) return ready();
+    context_.deadlines.set(*this, kConnectLimit);
+    channel_.stream.start_tls(target_->tls->new_session());
     state_ = State::tls_handshake;
     on_handshaking();
 }
 
 void Upstream::on_handshaking() {
-    const Stream::Moved result = channel_->stream.handshake();
+    const Stream::Moved result = channel_.stream.handshake();
     if (result.status == Stream::Status::again) return;
-    if (result.status == Stream::Status::ok) return connected();
-    const std::string& error = channel_->stream.error();
+    if (result.status == Stream::Status::ok) return ready();
+    const std::string& error = channel_.stream.error();
     address_failed(error.empty() ? "TLS: the plugin closed the connection during the handshake" : error,
-                   channel_->stream.tls_refused());
+                   channel_.stream.tls_refused());
 }
 
-void Upstream::connected() {
+void Upstream::ready() {
     DeadlineList::clear(*this);
-    channel_->assume_ready();
+    channel_.assume_ready();
     begin(*user_);
     user_->on_upstream_ready();
 }
 
 void Upstream::begin(UpstreamUser& user) {
     user_ = &user;
-    on_idle_end_ = nullptr;
+    keeper_ = nullptr;
     body_expected_ = true;
-    restart_parser();
+    head_done_ = false;
+    head_parser_.reset();
     interim_responses_ = 0;
-    written_before_ = channel_->written;
+    written_before_ = channel_.written;
     state_ = State::exchanging;
 }
 
-void Upstream::restart_parser() {
-    channel_->in.make_room(kMaxHeadBytes);  // a head must not move while it is parsed
-    parser_.emplace();
-    if (!body_expected_) parser_->expect_no_body();
-    head_done_ = false;
-}
-
-void Upstream::park(std::function<void(Upstream&)> on_idle_end) {
+void Upstream::park(IdleKeeper& keeper) noexcept {
     user_ = nullptr;
-    on_idle_end_ = std::move(on_idle_end);
+    keeper_ = &keeper;
     state_ = State::idle;
 }
 
@@ -155,12 +151,7 @@ void Upstream::close() {
     state_ = State::closed;
     user_ = nullptr;
     DeadlineList::clear(*this);
-    if (channel_ && channel_->stream.is_open()) {
-        context_.loop.remove(channel_->stream.fd());
-        channel_->stream.close();
-        channel_->in.clear();
-        channel_->out.clear();
-    }
+    channel_.close();
 }
 
 void Upstream::fail(const std::string& reason) {
@@ -177,14 +168,12 @@ void Upstream::tell_failure(const std::string& reason, bool malformed) {
 }
 
 void Upstream::on_deadline() {
-    const auto self = shared_from_this();
     if (std::exchange(waits_to_retry_, false)) return try_next_address();
     address_failed(fmt::format("{} did not complete the connection within {} s", target_->url, kConnectLimit.count()),
                    false);
 }
 
 void Upstream::on_events(std::uint32_t events) {
-    const auto self = shared_from_this();  // a callback may let go of us
     switch (state_) {
         case State::connecting:
             return on_connecting();
@@ -192,19 +181,18 @@ void Upstream::on_events(std::uint32_t events) {
             return on_handshaking();
         case State::closed:
             return;
-        case State::idle: {
-            channel_->note(events);
-            if (!is_stale()) return;
-            if (const auto on_idle_end = std::move(on_idle_end_)) on_idle_end(*this);
+        case State::idle:
+            channel_.note(events);
+            if (channel_.stream.is_stale()) std::exchange(keeper_, nullptr)->on_idle_end(*this);
             return;
-        }
         case State::exchanging:
             break;
     }
-    channel_->note(events);
-    const bool was_blocked = !channel_->out.empty();
-    channel_->flush();
-    if (was_blocked && channel_->out.empty() && user_ != nullptr) user_->on_upstream_room();
+    // Whoever lets go of us meanwhile retires us: this object outlives the present batch of events.
+    channel_.note(events);
+    const bool was_blocked = !channel_.out.empty();
+    channel_.flush();
+    if (was_blocked && channel_.out.empty() && user_ != nullptr) user_->on_upstream_room();
     if (state_ == State::exchanging) pump();
     if (state_ == State::exchanging && user_ != nullptr) user_->on_upstream_turn_end();
 }
@@ -212,8 +200,8 @@ void Upstream::on_events(std::uint32_t events) {
 void Upstream::pump() {
     for (int round = 0; state_ == State::exchanging && user_ != nullptr; ++round) {
         if (round == kRoundsPerTurn) return go_on_later();
-        const bool moved = channel_->fill(head_done_);
-        const std::size_t before = channel_->in.size();
+        const bool moved = channel_.fill();
+        const std::size_t before = channel_.in.size();
         const bool head_before = head_done_;
         if (!head_done_) {
             parse_head();
@@ -221,7 +209,7 @@ void Upstream::pump() {
             parse_body();
         }
         if (state_ != State::exchanging || user_ == nullptr) return;
-        if (!moved && channel_->in.size() == before && head_done_ == head_before) return;
+        if (!moved && channel_.in.size() == before && head_done_ == head_before) return;
     }
 }
 
@@ -233,57 +221,75 @@ void Upstream::go_on_later() {
 }
 
 void Upstream::parse_head() {
-    switch (parser_->parse_head(channel_->in.bytes())) {
-        case HttpResponseParser::Status::malformed:
-            return refuse(parser_->problem());
-        case HttpResponseParser::Status::done:
+    const HttpHead& head = context_.parsed;
+    switch (channel_.in.empty() ? ParseStatus::need_more
+                                : head_parser_.parse_response(channel_.in.bytes(), context_.parsed, body_expected_)) {
+        case ParseStatus::malformed:
+            return refuse(head_parser_.problem().text);
+        case ParseStatus::done:
             break;
         default:
-            if (channel_->broken) {
-                fail(channel_->stream.error());
-            } else if (channel_->ended) {
-                fail(channel_->in.empty() ? "it closed the connection before it answered"
-                                          : "it closed the connection within the head of its answer");
+            if (channel_.broken) {
+                fail(channel_.stream.error());
+            } else if (channel_.ended) {
+                fail(channel_.in.empty() ? "it closed the connection before it answered"
+                                         : "it closed the connection within the head of its answer");
             }
             return;
     }
-    const HttpHead& head = parser_->head();
+    head_parser_.reset();
+    const std::size_t head_bytes = head.bytes;
     if (head.status < 200) {
         if (++interim_responses_ > kMaxInterimResponses) return refuse("interim responses without end");
         user_->on_response_head(head);
-        if (state_ != State::exchanging) return;
-        channel_->in.consume(parser_->head_bytes());
-        return restart_parser();
+        if (state_ == State::exchanging) channel_.in.consume(head_bytes);
+        return;
     }
     head_done_ = true;
+    answer_keeps_alive_ = head.keep_alive && head.framing != BodyFraming::until_close;
+    body_.start(head);
     user_->on_response_head(head);
     if (state_ != State::exchanging || user_ == nullptr) return;
-    channel_->in.consume(parser_->head_bytes());
+    channel_.in.consume(head_bytes);
     parse_body();
 }
 
-void Upstream::parse_body() {
+/// Hands on what has come of the body: a large piece with the block that it lies in, if the user can use that.
+ParseStatus Upstream::move_body() {
+    ByteQueue& in = channel_.in;
+    if (const std::size_t size = in.size(); size >= kLargePiece && body_.plain_bytes() >= size) {
+        switch (user_->take_block(in)) {
+            case UpstreamUser::Taken::all:
+                body_.skip(size);
+                return body_.is_done() ? ParseStatus::done : ParseStatus::need_more;
+            case UpstreamUser::Taken::nothing:
+                return ParseStatus::blocked;
+            case UpstreamUser::Taken::refused:
+                break;
+        }
+    }
     std::size_t used = 0;
-    const auto status = parser_->parse_body(channel_->in.bytes(), *user_, used);
-    channel_->in.consume(used);
-    switch (status) {
-        case HttpResponseParser::Status::blocked:
+    const ParseStatus status = body_.parse(in.bytes(), *user_, used);
+    in.consume(used);
+    return status;
+}
+
+void Upstream::parse_body() {
+    switch (move_body()) {
+        case ParseStatus::blocked:
             return;
-        case HttpResponseParser::Status::malformed:
-            return refuse(parser_->problem());
-        case HttpResponseParser::Status::need_more:
-            if (channel_->in.room() == 0) return refuse("a chunk header without end");
-            if (channel_->broken) return fail(channel_->stream.error());
-            if (!channel_->ended) return;
-            if (!parser_->finish_at_end()) return fail("it closed the connection within the body of its answer");
+        case ParseStatus::malformed:
+            return refuse(body_.problem().text);
+        case ParseStatus::need_more:
+            if (channel_.broken) return fail(channel_.stream.error());
+            if (!channel_.ended) return;
+            if (!body_.may_end_here()) return fail("it closed the connection within the body of its answer");
             return user_->on_response_end(false);
-        case HttpResponseParser::Status::done:
+        case ParseStatus::done:
             break;
     }
-    const HttpHead& head = parser_->head();
-    const bool reusable = head.keep_alive && head.framing != BodyFraming::until_close && channel_->in.empty() &&
-                          channel_->out.empty() && !channel_->ended && !channel_->broken && !channel_->write_broken;
-    user_->on_response_end(reusable);
+    user_->on_response_end(answer_keeps_alive_ && channel_.in.empty() && channel_.out.empty() && !channel_.ended &&
+                           !channel_.broken && !channel_.write_broken);
 }
 
 }  // namespace brokerd

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
+#include "daemon/http/body_parser.h"
+#include "daemon/http/head_parser.h"
 #include "daemon/proxy/channel.h"
 #include "daemon/proxy/deadline.h"
-#include "daemon/proxy/http_parser.h"
 #include "daemon/proxy/route.h"
 
 namespace brokerd {
@@ -23,6 +24,8 @@ struct ThreadContext {
     EventLoop loop;
     BlockPool blocks;
     DeadlineList deadlines{loop};
+    /// The head that was parsed last: a scratch pad, good until the next one is parsed or its bytes go.
+    HttpHead parsed;
 };
 
 /// Who uses an upstream connection for one exchange (one request and its answer). Each callback may close the upstream.
@@ -30,6 +33,16 @@ class UpstreamUser : public BodySink {
 public:
     /// Connected: the request may now be written to Upstream::channel().out.
     virtual void on_upstream_ready() = 0;
+    enum class Taken : std::uint8_t {
+        all,      ///< without a copy
+        nothing,  ///< no room: Upstream::pump() will be called
+        refused,  ///< to be handed over by take_body() instead
+    };
+    /// Offers everything that `bytes` holds, a large piece of the answer's body.
+    virtual Taken take_block(ByteQueue& bytes) {
+        static_cast<void>(bytes);
+        return Taken::refused;
+    }
     /// No address could be connected to; nothing has been sent. `refused`: TLS refused, trying again will not help.
     virtual void on_connect_failed(const std::string& reason, bool refused) = 0;
     /// An interim (1xx) or the final response head; views are valid during the call.
@@ -47,6 +60,18 @@ protected:
     ~UpstreamUser() = default;
 };
 
+class Upstream;
+
+/// Who keeps a connection while it is idle.
+class IdleKeeper {
+public:
+    /// The plugin has closed it, or has sent something that nobody asked for.
+    virtual void on_idle_end(Upstream& ended) = 0;
+
+protected:
+    ~IdleKeeper() = default;
+};
+
 /// A connection to a plugin: connects (trying each address), puts TLS over it, and carries one exchange after another.
 /// Thread: one proxy thread's. Owned by its user, or by a pool while idle.
 class Upstream final : public EventHandler, public Deadline, public std::enable_shared_from_this<Upstream> {
@@ -59,36 +84,33 @@ public:
     Upstream(ThreadContext& context, std::shared_ptr<const Target> target);
     ~Upstream() override;
 
-    /// Starts to connect; `user` is told how that ends, not before this returns.
+    /// Starts to connect; `user` is told how that ends. Where that can be told at once, on_upstream_ready() comes
+    /// before this returns; a failure never does.
     void connect(UpstreamUser& user);
     /// Attaches to an idle connection for the next exchange; write the request to channel().out afterwards.
     void begin(UpstreamUser& user);
     /// The request is one whose answer has no body (HEAD).
-    void expect_no_body() {
-        body_expected_ = false;
-        parser_->expect_no_body();
-    }
-    /// Detaches the user and keeps the connection open, to be pooled; `on_idle_end` is called once if the plugin closes
-    /// it.
-    void park(std::function<void(Upstream&)> on_idle_end);
+    void expect_no_body() noexcept { body_expected_ = false; }
+    /// Detaches the user and keeps the connection open for `keeper`, who outlives it or closes it.
+    void park(IdleKeeper& keeper) noexcept;
     /// Ends the connection at once. Idempotent.
     void close();
 
     /// Writes what is queued; a failure is told to the user later, through the loop, if it is not told by an answer.
-    void flush() { channel_->flush(); }
+    void flush() { channel_.flush(); }
     /// Goes on parsing the answer after the sink had no room.
     void pump();
 
-    [[nodiscard]] Channel& channel() noexcept { return *channel_; }
+    [[nodiscard]] Channel& channel() noexcept { return channel_; }
     [[nodiscard]] const std::shared_ptr<const Target>& target() const noexcept { return target_; }
     /// The plugin takes no more of the request; an answer may still come.
-    [[nodiscard]] bool is_deaf() const noexcept { return channel_->write_broken; }
+    [[nodiscard]] bool is_deaf() const noexcept { return channel_.write_broken; }
     /// Whether any byte of the present exchange's request has left.
-    [[nodiscard]] bool has_sent() const noexcept { return channel_ && channel_->written > written_before_; }
-    /// For an idle connection: the plugin has closed it meanwhile.
+    [[nodiscard]] bool has_sent() const noexcept { return channel_.written > written_before_; }
+    /// For an idle connection: it cannot be used again. On a Unix socket that shows in the first write, too, of which
+    /// then nothing has left; on others only a look before it tells.
     [[nodiscard]] bool is_stale() {
-        return !channel_ || channel_->ended || channel_->broken || channel_->write_broken ||
-               channel_->stream.is_stale();
+        return channel_.ended || channel_.broken || channel_.write_broken || (!is_unix_ && channel_.stream.is_stale());
     }
 
     void on_events(std::uint32_t events) override;
@@ -102,11 +124,12 @@ private:
     void go_on_later();
     void on_connecting();
     void on_handshaking();
-    void connected();
+    void on_connected();
+    void ready();
     void address_failed(const std::string& reason, bool refused);
     void parse_head();
     void parse_body();
-    void restart_parser();
+    [[nodiscard]] ParseStatus move_body();
     void fail(const std::string& reason);
     void refuse(const std::string& problem);
     void tell_failure(const std::string& reason, bool malformed);
@@ -114,16 +137,19 @@ private:
     ThreadContext& context_;
     std::shared_ptr<const Target> target_;
     UpstreamUser* user_ = nullptr;
-    std::function<void(Upstream&)> on_idle_end_;
-    std::optional<Channel> channel_;
-    std::optional<HttpResponseParser> parser_;
+    IdleKeeper* keeper_ = nullptr;
+    Channel channel_;
+    HeadParser head_parser_;
+    BodyParser body_;
     State state_ = State::connecting;
     std::size_t next_address_ = 0;
     bool waits_to_retry_ = false;
     EventLoop::Clock::time_point began_{};
     std::string last_reason_;
     bool last_refused_ = false;
+    bool is_unix_ = false;
     bool head_done_ = false;
+    bool answer_keeps_alive_ = false;  ///< by its head, another request may follow on this connection
     bool body_expected_ = true;
     unsigned interim_responses_ = 0;
     std::uint64_t written_before_ = 0;
