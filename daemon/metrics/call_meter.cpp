@@ -1,7 +1,5 @@
 #include "daemon/metrics/call_meter.h"
 
-#include <algorithm>
-
 namespace brokerd {
 
 std::string_view outcome_name(Outcome outcome) noexcept {
@@ -26,13 +24,6 @@ MethodMeter& PluginMeter::add(std::string_view name) {
     }
     methods_.push_back(std::make_unique<Method>(Method{std::string{name}, {}}));
     return methods_.back()->meter;
-}
-
-MethodMeter& PluginMeter::known_method(std::string_view path) {
-    const std::string_view name = path.starts_with('/') ? path.substr(1) : path;
-    const auto known =
-        std::find_if(methods_.begin(), methods_.end(), [&](const auto& method) { return method->name == name; });
-    return known != methods_.end() ? (*known)->meter : add(kOther);
 }
 
 }  // namespace brokerd

@@ -80,10 +80,6 @@ public:
         }
         return add(name);
     }
-    /// The same for a call that is refused: names that were never called are kOther, so that nobody can use the names
-    /// up while the plugin is down.
-    [[nodiscard]] MethodMeter& known_method(std::string_view path);
-
     struct Method {
         std::string name;  ///< as the engine wrote it, without "/"; hostile
         MethodMeter meter;

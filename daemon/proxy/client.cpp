@@ -160,7 +160,7 @@ void Client::dispatch() {
         case Route::State::waiting:
             return wait_for_route();
         case Route::State::failed:
-            return answer_error(503, fmt::format("plugin {} is not available: {}", route.plugin, route.reason));
+            return refuse(503, fmt::format("plugin {} is not available: {}", route.plugin, route.reason));
         case Route::State::active:
             break;
     }
@@ -480,8 +480,8 @@ void Client::on_deadline() {
                                           context_.head_limit.count()));
             break;
         case State::waiting:
-            answer_error(504, fmt::format("plugin {} did not become active within {} s", slot_.route().plugin,
-                                          slot_.route().wait_limit.count() / 1000));
+            refuse(504, fmt::format("plugin {} did not become active within {} s", slot_.route().plugin,
+                                    slot_.route().wait_limit.count() / 1000));
             break;
         case State::exchanging:
             answer_late();
@@ -504,7 +504,13 @@ void Client::on_withdrawn() {
 }
 
 void Client::answer_removed() {
-    answer_error(503, fmt::format("plugin {} has been removed", slot_.route().plugin));
+    refuse(503, fmt::format("plugin {} has been removed", slot_.route().plugin));
+}
+
+/// The plugin is not there to answer: counted as its failure, also where no call has begun.
+void Client::refuse(unsigned status, const std::string& message) {
+    if (!call_.is_running() && path_ != docker_plugin_api::kActivatePath) slot_.meter().method(path_).refuse();
+    answer_error(status, message);
 }
 
 void Client::drop_upstream() {
@@ -517,6 +523,7 @@ void Client::drop_upstream() {
 void Client::close() {
     if (state_ == State::closed) return;
     state_ = State::closed;
+    call_.finish(Outcome::client_gone, context_.loop.now());
     DeadlineList::clear(*this);
     drop_upstream();
     channel_.close();

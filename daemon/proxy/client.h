@@ -89,6 +89,7 @@ private:
     void next_request();
     void answer(unsigned status, std::string body);
     void answer_removed();
+    void refuse(unsigned status, const std::string& message);
     void answer_error(unsigned status, const std::string& message);
     void discard_body();
     void consume_head();

@@ -67,15 +67,6 @@ TEST_CASE("a name that is too long is other, also where there is room", "[metric
     CHECK(&meter.method("/") == &meter.method("/" + std::string(60'000, 'z')));
 }
 
-TEST_CASE("while calls are refused nobody can use the names up", "[metrics]") {
-    PluginMeter meter;
-    MethodMeter& get = meter.method("/VolumeDriver.Get");
-    CHECK(&meter.known_method("/VolumeDriver.Get") == &get);
-    CHECK(&meter.known_method("/VolumeDriver.Unheard") == &meter.known_method("/VolumeDriver.Of"));
-    REQUIRE(meter.methods().size() == 2);
-    CHECK(meter.methods()[1]->name == "other");
-}
-
 TEST_CASE("a metered call ends once, however it ends", "[metrics]") {
     PluginMeter meter;
     MethodMeter& get = meter.method("/VolumeDriver.Get");
