@@ -30,7 +30,7 @@ RouteSlot::~RouteSlot() {
 }
 
 void RouteSlot::listen() {
-    if (listening_ || !listener_) return;
+    if (listening_ || !listener_ || is_full()) return;
     // Level-triggered and exclusive: one of several proxy threads wakes up for a new connection.
     context_.loop.add(listener_->get(), EPOLLIN | EPOLLEXCLUSIVE, *this);
     listening_ = true;
@@ -48,7 +48,6 @@ void RouteSlot::on_events(std::uint32_t) {
 
 void RouteSlot::accept_some() {
     for (int i = 0; i < kAcceptsPerTurn && listening_; ++i) {
-        if (clients_.size() >= context_.clients_per_socket) return stop_listening();  // note_closed() listens again
         UniqueFd connected{::accept4(listener_->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
         if (!connected) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -66,11 +65,13 @@ void RouteSlot::accept_some() {
         auto client = std::make_shared<Client>(context_, *this, std::move(connected));
         clients_.emplace(client.get(), client);
         client->start();
+        // At once, not when the next one comes: that one wakes a single thread, which must be one that takes it.
+        if (is_full()) return stop_listening();  // note_closed() listens again
     }
 }
 
 void RouteSlot::on_deadline() {
-    if (!emptied_ && clients_.size() < context_.clients_per_socket) listen();
+    if (!emptied_) listen();
 }
 
 void RouteSlot::set_route(std::shared_ptr<const Route> route) {

@@ -66,6 +66,7 @@ public:
     void on_deadline() override;
 
 private:
+    [[nodiscard]] bool is_full() const noexcept { return clients_.size() >= context_.clients_per_socket; }
     void listen();
     void stop_listening();
     void accept_some();
