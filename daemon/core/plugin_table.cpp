@@ -34,6 +34,20 @@ bool is_same(const Route& a, const Route& b) {
     return a.state == b.state && a.reason == b.reason && a.target == b.target && a.manifest == b.manifest;
 }
 
+/// For whoever calls the plugin meanwhile: endpoint, cause, and what was tried (DESIGN.md section 7).
+std::string route_reason(const PluginEntry& entry, const ActivationSettings& settings) {
+    const auto seconds = [](std::chrono::milliseconds time) { return std::chrono::duration<double>{time}.count(); };
+    const Activation& activation = *entry.activation;
+    if (activation.state() != Activation::State::failed) return activation.reason();
+    const std::string url = entry.definition.endpoint->str();
+    const bool is_named = activation.reason().find(url) != std::string::npos;
+    const std::string tried = activation.failure() == Activation::Failure::unreachable
+                                  ? fmt::format("it was tried for {} s and is tried again every {} s",
+                                                seconds(settings.window), seconds(settings.probe_pause))
+                                  : fmt::format("it is asked again every {} s", seconds(settings.rejected_pause));
+    return fmt::format("{}{}{}; {}", is_named ? "" : url, is_named ? "" : ": ", activation.reason(), tried);
+}
+
 std::optional<std::pair<dev_t, ino_t>> inode_of(const std::string& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return std::nullopt;
@@ -270,7 +284,7 @@ void PluginTable::update_route(PluginEntry& entry) {
     route->id = entry.id;
     route->plugin = entry.definition.name;
     route->state = route_state(entry.activation->state());
-    route->reason = entry.activation->reason();
+    route->reason = route_reason(entry, settings_.activation);
     route->wait_limit = settings_.activation.window;
     route->answer_limits = settings_.answer_limits.of(entry.definition.name);
     if (route->state == Route::State::active) {
