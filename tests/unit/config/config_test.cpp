@@ -15,6 +15,14 @@ std::variant<Config, EarlyExit> load(std::vector<const char*> arguments) {
     return load_config(static_cast<int>(arguments.size()), arguments.data());
 }
 
+std::variant<Config, EarlyExit> load_file(const std::string& text, std::vector<const char*> arguments = {}) {
+    const TemporaryDirectory directory;
+    const std::string file = directory.path() + "/brokerd.conf";
+    std::ofstream{file} << text;
+    arguments.insert(arguments.begin(), {"brokerd", "--config", file.c_str()});
+    return load_config(static_cast<int>(arguments.size()), arguments.data());
+}
+
 }  // namespace
 
 TEST_CASE("without flags the documented paths hold", "[config]") {
@@ -24,6 +32,9 @@ TEST_CASE("without flags the documented paths hold", "[config]") {
     CHECK(config.spec_dirs == std::vector<std::string>{"/etc/docker/plugins", "/usr/lib/docker/plugins"});
     CHECK(config.activation_timeout == std::chrono::seconds{30});
     CHECK_FALSE(config.lazy_activation);
+    CHECK(config.max_connections == 4096);
+    CHECK(config.request_timeout == std::chrono::seconds{30});
+    CHECK(config.answer_timeouts.general == std::chrono::seconds{120});
 }
 
 TEST_CASE("flags replace the defaults", "[config]") {
@@ -48,6 +59,41 @@ TEST_CASE("a config file names the flags without dashes, and the command line wi
     CHECK(config.allow_unsafe_files);
 }
 
+TEST_CASE("what may be repeated may stand anywhere in the file", "[config]") {
+    const auto config =
+        std::get<Config>(load_file("answer-timeout = 60\nmax-connections = 5\n\n# slow servers\n"
+                                   "answer-timeout = sshfs=30\nrequest-timeout = 3\n"
+                                   "answer-timeout = \"vieux/sshfs:latest/VolumeDriver.Mount = 0.5\"\n"));
+    CHECK(config.answer_timeouts.general == std::chrono::seconds{60});
+    CHECK(config.answer_timeouts.plugins.at("sshfs").general == std::chrono::seconds{30});
+    CHECK(config.answer_timeouts.plugins.at("vieux/sshfs:latest").methods.at("VolumeDriver.Mount") ==
+          std::chrono::milliseconds{500});
+    CHECK(config.max_connections == 5);
+    CHECK(config.request_timeout == std::chrono::seconds{3});
+}
+
+TEST_CASE("what may be repeated comes either from the file or from the command line", "[config]") {
+    const auto config = std::get<Config>(load_file("answer-timeout = 60\nanswer-timeout = sshfs=30\n",
+                                                   {"--answer-timeout", "a=1", "--answer-timeout", "b=2"}));
+    CHECK(config.answer_timeouts.general == std::chrono::seconds{120});
+    CHECK(config.answer_timeouts.plugins.size() == 2);
+}
+
+TEST_CASE("what the file says and brokerd does not know is a mistake with the file's name", "[config]") {
+    for (const std::string text : {"answer-timeut = 3\n", "[answer-timeout]\nsshfs = 3\n", "a.b = 3\n", "nonsense\n"}) {
+        const auto loaded = load_file(text);
+        INFO(text);
+        REQUIRE(std::holds_alternative<EarlyExit>(loaded));
+        CHECK(std::get<EarlyExit>(loaded).status == 2);
+        CHECK(std::get<EarlyExit>(loaded).text.find("brokerd.conf: ") != std::string::npos);
+    }
+}
+
+TEST_CASE("what may be said once cannot be said twice", "[config]") {
+    CHECK(std::holds_alternative<EarlyExit>(load_file("proxy-threads = 1\nproxy-threads = 2\n")));
+    CHECK(std::holds_alternative<EarlyExit>(load_file("proxy-threads = 1\nrequest-timeout = 3\nproxy-threads = 2\n")));
+}
+
 TEST_CASE("a mistake is one sentence and status 2", "[config]") {
     for (const std::vector<const char*>& mistake :
          std::vector<std::vector<const char*>>{{"--nonsense"},
@@ -55,6 +101,12 @@ TEST_CASE("a mistake is one sentence and status 2", "[config]") {
                                                {"--proxy-threads", "0"},
                                                {"--activation-timeout", "x"},
                                                {"--log-level", "loud"},
+                                               {"--max-connections", "0"},
+                                               {"--max-connections", "1000001"},
+                                               {"--max-connections", "1.5"},
+                                               {"--request-timeout", "-1"},
+                                               {"--answer-timeout", "sshfs"},
+                                               {"--answer-timeout"},
                                                {"stray"}}) {
         const auto loaded = load(mistake);
         REQUIRE(std::holds_alternative<EarlyExit>(loaded));
