@@ -17,13 +17,13 @@ void MethodCounts::merge(const MethodCounts& other) noexcept {
 }
 
 MethodMeter& PluginMeter::add(std::string_view name) {
-    const bool has_place = methods_.size() + 1 < kMaxMethods;  // the last one is for kOther
-    if (name.size() > kMaxNameBytes || name.empty() || !has_place) name = kOther;
-    for (const auto& known : methods_) {
-        if (known->name == name) return known->meter;
-    }
-    methods_.push_back(std::make_unique<Method>(Method{std::string{name}, {}}));
-    return methods_.back()->meter;
+    const std::size_t names = methods_.size() - (other_ != nullptr ? 1 : 0);
+    const bool has_place = names < kMaxMethods - 1 && !name.empty() && name.size() <= kMaxNameBytes;
+    if (!has_place && other_ != nullptr) return *other_;
+    methods_.push_back(std::make_unique<Method>(Method{std::string{has_place ? name : kOther}, {}}));
+    MethodMeter& added = methods_.back()->meter;
+    if (!has_place) other_ = &added;
+    return added;
 }
 
 }  // namespace brokerd

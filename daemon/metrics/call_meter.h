@@ -80,6 +80,7 @@ public:
         }
         return add(name);
     }
+
     struct Method {
         std::string name;  ///< as the engine wrote it, without "/"; hostile
         MethodMeter meter;
@@ -90,6 +91,7 @@ private:
     MethodMeter& add(std::string_view name);
 
     std::vector<std::unique_ptr<Method>> methods_;
+    MethodMeter* other_ = nullptr;  ///< of kOther, once it is needed
 };
 
 /// One call on its way, for whoever carries it: adds up its bytes, and counts it as client_gone if nobody says

@@ -111,6 +111,8 @@ def test_answers_are_as_described(busy):
     ask("POST", plugin + "/rpc/{method}", 404, "nobody", rpc="VolumeDriver.List", body={})
     ask("GET", "/broker/v1/events", 400, query="?replay=all")
     ask("GET", "/broker/v1/doctor", 200)
+    ask("GET", "/broker/v1/metrics", 200)
+    ask("GET", "/broker/v1/stats", 200)
     ask("GET", "/broker/v1/healthz", 200)
     ask("GET", "/_ping", 200)
     ask("GET", "/version", 200)

@@ -65,6 +65,8 @@ TEST_CASE("a name that is too long is other, also where there is room", "[metric
     CHECK(meter.methods()[0]->name == longest);
     CHECK(meter.methods()[1]->name == "other");
     CHECK(&meter.method("/") == &meter.method("/" + std::string(60'000, 'z')));
+    for (int i = 0; i < 100; ++i) meter.method("/VolumeDriver.Invented" + std::to_string(i)).begin();
+    CHECK(meter.methods().size() == PluginMeter::kMaxMethods);
 }
 
 TEST_CASE("a metered call ends once, however it ends", "[metrics]") {
