@@ -35,6 +35,7 @@ void Channel::note(std::uint32_t events) noexcept {
     // Behind a short read the end may wait, and its edge has been spent on this very event.
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
     if (both || (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
+    stream.note_ready(hung_up_);
 }
 
 bool Channel::fill() {
@@ -83,6 +84,44 @@ bool Channel::flush() {
         }
     }
     return !write_broken;
+}
+
+std::size_t Channel::splice_in(int pipe, std::size_t count, bool pipe_is_empty) {
+    if (!readable_ || ended || broken) return 0;
+    const Stream::Moved got = stream.splice_in(pipe, count);
+    switch (got.status) {
+        case Stream::Status::ok:
+            return got.count;
+        case Stream::Status::again:
+            if (pipe_is_empty) readable_ = false;
+            return 0;
+        case Stream::Status::end:
+            ended = true;
+            return 0;
+        case Stream::Status::error:
+            broken = true;
+            return 0;
+    }
+    return 0;
+}
+
+std::size_t Channel::splice_out(int pipe, std::size_t count) {
+    if (!writable_ || write_broken) return 0;
+    const Stream::Moved put = stream.splice_out(pipe, count);
+    switch (put.status) {
+        case Stream::Status::ok:
+            written += put.count;
+            return put.count;
+        case Stream::Status::again:
+            writable_ = false;
+            await_room();
+            return 0;
+        case Stream::Status::end:
+        case Stream::Status::error:
+            write_broken = true;
+            return 0;
+    }
+    return 0;
 }
 
 /// From now on for this connection's life: one that once was slower than its peer will be again.

@@ -27,11 +27,18 @@ public:
     void assume_ready() noexcept { readable_ = writable_ = true; }
     /// Takes note of what the loop told.
     void note(std::uint32_t events) noexcept;
+    /// Whether a write may be worth a try.
+    [[nodiscard]] bool can_write() const noexcept { return writable_ && !write_broken; }
     /// Reads until `in` is full or nothing is left; true where anything was read or the end was reached. May move the
     /// bytes of `in`.
     bool fill();
     /// Writes until `out` is empty or the peer takes no more. False: write_broken, and `out` keeps what has not left.
     bool flush();
+
+    /// The same past the queues, through a pipe (splice(2)), for plain streams: bytes moved, 0 where that is impossible
+    /// for now. `pipe_is_empty`: then it is the socket that had nothing.
+    std::size_t splice_in(int pipe, std::size_t count, bool pipe_is_empty);
+    std::size_t splice_out(int pipe, std::size_t count);
 
     Stream stream;
     ByteQueue in;

@@ -14,6 +14,9 @@
 namespace brokerd {
 namespace {
 
+/// Events handled at once. What they read stays in blocks of the pool until the end of the batch.
+constexpr std::size_t kBatch = 64;
+
 /// The boundary for what nobody planned for: one connection may suffer, the others go on.
 template <class Step>
 void attempt(const Step& step) noexcept {
@@ -36,7 +39,7 @@ EventLoop::EventLoop()
 }
 
 void EventLoop::run(const std::function<void()>& on_tick) {
-    std::array<epoll_event, 128> events{};
+    std::array<epoll_event, kBatch> events{};
     while (!stopping_) {
         const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
         if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
@@ -51,7 +54,16 @@ void EventLoop::run(const std::function<void()>& on_tick) {
                 attempt([&event] { static_cast<EventHandler*>(event.data.ptr)->on_events(event.events); });
             }
         }
+        run_deferred();
         release_retired();
+    }
+}
+
+void EventLoop::run_deferred() noexcept {
+    while (!deferred_.empty()) {
+        Deferred& work = deferred_.front();
+        deferred_.pop_front();
+        attempt([&work] { work.on_batch_end(); });
     }
 }
 

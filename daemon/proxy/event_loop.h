@@ -2,6 +2,8 @@
 
 #include <sys/epoll.h>
 
+#include <boost/intrusive/list.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -18,6 +20,19 @@ class EventHandler {
 public:
     virtual ~EventHandler() = default;
     virtual void on_events(std::uint32_t events) = 0;
+};
+
+/// Work for the end of a batch of events, done once however often it is asked for.
+class Deferred {
+public:
+    using Hook = boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+    virtual void on_batch_end() = 0;
+
+    Hook deferred_hook;
+
+protected:
+    ~Deferred() = default;
 };
 
 /// The event loop of one proxy thread, on epoll. Everything is edge-triggered unless said otherwise, so that readiness
@@ -42,6 +57,13 @@ public:
     void modify(int fd, std::uint32_t events, EventHandler& handler);
     void remove(int fd) noexcept;
 
+    /// Calls work.on_batch_end() when the present batch of events has been handled: what is written then wakes its
+    /// readers in one burst, where writing at once would let each of them interrupt the batch (measured:
+    /// daemon/README.md, Decisions).
+    void defer(Deferred& work) noexcept {
+        if (!work.deferred_hook.is_linked()) deferred_.push_back(work);
+    }
+
     /// Keeps `object` alive until no event of the present batch can refer to it any more, then destroys it.
     void retire(std::shared_ptr<void> object) { retired_.push_back(std::move(object)); }
 
@@ -61,12 +83,16 @@ private:
     void watch(int operation, int fd, std::uint32_t events, void* handler);
     void start_or_stop_ticking(bool on) noexcept;
     void read_ticks(const std::function<void()>& on_tick);
+    void run_deferred() noexcept;
 
     UniqueFd epoll_;
     UniqueFd ticker_;  ///< a timer of its own: epoll_wait's time-out would be programmed anew for every batch
     Clock::time_point now_ = Clock::now();
     bool ticking_ = false;
     bool stopping_ = false;
+    boost::intrusive::list<Deferred, boost::intrusive::constant_time_size<false>,
+                           boost::intrusive::member_hook<Deferred, Deferred::Hook, &Deferred::deferred_hook>>
+        deferred_;
     std::vector<std::shared_ptr<void>> retired_;
     Mailbox<> posted_;
 };

@@ -17,6 +17,8 @@ namespace {
 constexpr unsigned kMaxInterimResponses = 16;
 /// Rounds of reading and parsing before others get their turn: about 1 MiB.
 constexpr int kRoundsPerTurn = 16;
+/// What is still to come of a body for a pipe to pay.
+constexpr std::uint64_t kPipedFrom = std::uint64_t{128} << 10;
 /// A piece of a body of which copying would be felt.
 constexpr std::size_t kLargePiece = std::size_t{16} << 10;
 
@@ -90,6 +92,12 @@ void Upstream::address_failed(const std::string& reason, bool refused) {
     last_reason_ = reason;
     last_refused_ = refused;
     DeadlineList::clear(*this);
+    if (TlsConnection* const tls = channel_.stream.tls(); tls != nullptr && tls->offered_session()) {
+        // Some servers end the handshake over a session that they do not like, where they should go on without it.
+        tls->give_up_sessions(refused);
+        may_resume_ = false;
+        --next_address_;
+    }
     channel_.close();
     // Failing within connect() would call the user back while it is still setting up.
     context_.loop.post([self = weak_from_this()] {
@@ -108,7 +116,7 @@ void Upstream::on_connecting() {
 void Upstream::on_connected() {
     if (!target_->tls) return ready();
     context_.deadlines.set(*this, kConnectLimit);
-    channel_.stream.start_tls(target_->tls->new_session());
+    channel_.stream.start_tls(target_->tls->connect(channel_.stream.fd(), context_.tls_sessions, may_resume_));
     state_ = State::tls_handshake;
     on_handshaking();
 }
@@ -133,7 +141,7 @@ void Upstream::begin(UpstreamUser& user) {
     user_ = &user;
     keeper_ = nullptr;
     body_expected_ = true;
-    head_done_ = false;
+    head_done_ = piping_ = false;
     head_parser_.reset();
     interim_responses_ = 0;
     written_before_ = channel_.written;
@@ -192,7 +200,7 @@ void Upstream::on_events(std::uint32_t events) {
     channel_.note(events);
     const bool was_blocked = !channel_.out.empty();
     channel_.flush();
-    if (was_blocked && channel_.out.empty() && user_ != nullptr) user_->on_upstream_room();
+    if ((was_blocked || (events & EPOLLOUT) != 0) && channel_.out.empty() && user_ != nullptr) user_->on_upstream_room();
     if (state_ == State::exchanging) pump();
     if (state_ == State::exchanging && user_ != nullptr) user_->on_upstream_turn_end();
 }
@@ -200,6 +208,12 @@ void Upstream::on_events(std::uint32_t events) {
 void Upstream::pump() {
     for (int round = 0; state_ == State::exchanging && user_ != nullptr; ++round) {
         if (round == kRoundsPerTurn) return go_on_later();
+        if (may_pipe_body()) {
+            if (const auto goes_on = pipe_body()) {
+                if (!*goes_on) return;
+                continue;
+            }
+        }
         const bool moved = channel_.fill();
         const std::size_t before = channel_.in.size();
         const bool head_before = head_done_;
@@ -252,6 +266,24 @@ void Upstream::parse_head() {
     if (state_ != State::exchanging || user_ == nullptr) return;
     channel_.in.consume(head_bytes);
     parse_body();
+}
+
+bool Upstream::may_pipe_body() const noexcept {
+    return head_done_ && channel_.in.empty() && !channel_.stream.is_tls() &&
+           (piping_ || body_.plain_bytes() >= kPipedFrom);
+}
+
+/// Whether there is more to do now; nothing where the body has to take another way.
+std::optional<bool> Upstream::pipe_body() {
+    const UpstreamUser::Piped piped = user_->pipe_body(channel_, body_.plain_bytes());
+    if (piped.refused) return std::nullopt;
+    piping_ = piped.holds;
+    if (piped.came > 0) body_.skip(piped.came);
+    if (!piping_ && (body_.is_done() || channel_.ended || channel_.broken)) {
+        parse_body();
+        return false;
+    }
+    return piped.progress;
 }
 
 /// Hands on what has come of the body: a large piece with the block that it lies in, if the user can use that.

@@ -3,13 +3,16 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "daemon/http/body_parser.h"
 #include "daemon/http/head_parser.h"
+#include "daemon/proxy/body_pipe.h"
 #include "daemon/proxy/channel.h"
 #include "daemon/proxy/deadline.h"
 #include "daemon/proxy/route.h"
+#include "daemon/proxy/session_store.h"
 
 namespace brokerd {
 
@@ -23,6 +26,8 @@ struct ThreadContext {
     const std::chrono::seconds head_limit;
     EventLoop loop;
     BlockPool blocks;
+    SessionStore tls_sessions;
+    BodyPipePool pipes;
     DeadlineList deadlines{loop};
     /// The head that was parsed last: a scratch pad, good until the next one is parsed or its bytes go.
     HttpHead parsed;
@@ -38,6 +43,18 @@ public:
         nothing,  ///< no room: Upstream::pump() will be called
         refused,  ///< to be handed over by take_body() instead
     };
+    struct Piped {
+        bool refused = true;  ///< to be handed over by the other ways
+        std::size_t came = 0;
+        bool progress = false;
+        bool holds = false;  ///< the pipe still holds bytes
+    };
+    /// Offers up to `limit` bytes of the body that can come from `from`, whose `in` is empty, past the queues.
+    virtual Piped pipe_body(Channel& from, std::uint64_t limit) {
+        static_cast<void>(from);
+        static_cast<void>(limit);
+        return {};
+    }
     /// Offers everything that `bytes` holds, a large piece of the answer's body.
     virtual Taken take_block(ByteQueue& bytes) {
         static_cast<void>(bytes);
@@ -129,6 +146,8 @@ private:
     void address_failed(const std::string& reason, bool refused);
     void parse_head();
     void parse_body();
+    [[nodiscard]] bool may_pipe_body() const noexcept;
+    [[nodiscard]] std::optional<bool> pipe_body();
     [[nodiscard]] ParseStatus move_body();
     void fail(const std::string& reason);
     void refuse(const std::string& problem);
@@ -147,8 +166,10 @@ private:
     EventLoop::Clock::time_point began_{};
     std::string last_reason_;
     bool last_refused_ = false;
+    bool may_resume_ = true;  ///< a TLS session may be offered
     bool is_unix_ = false;
     bool head_done_ = false;
+    bool piping_ = false;  ///< the user's pipe holds bytes of the answer
     bool answer_keeps_alive_ = false;  ///< by its head, another request may follow on this connection
     bool body_expected_ = true;
     unsigned interim_responses_ = 0;
