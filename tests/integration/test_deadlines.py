@@ -271,6 +271,53 @@ def test_a_client_that_stops_within_the_body_is_told_so(raw):
     client.close()
 
 
+@pytest.mark.parametrize("continued", [False, True])
+def test_who_is_late_where_the_client_waits_for_100_continue(raw, continued):
+    ended = threading.Event()
+
+    def hesitate(connection, number):
+        if continued:
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while connection.recv(65536):
+            pass
+        ended.set()
+        return False
+    broker, _plugin = raw(hesitate, "--answer-timeout", "0.3", impatient=True)
+    client = Client(broker.published("raw"), head("VolumeDriver.Create", 10, b"Expect: 100-continue\r\n"))
+    received = client.rest()
+    if continued:
+        assert received.startswith(b"HTTP/1.1 100 ") and b"HTTP/1.1 408 " in received
+    else:
+        assert received.startswith(b"HTTP/1.1 504 ")
+    assert ended.wait(10)
+    client.close()
+
+
+def test_a_client_that_has_finished_sending_still_gets_its_answer(raw):
+    """Half-closed while the call waits for its turn, is under way, and after its answer has begun."""
+    begun, rest = threading.Event(), threading.Event()
+
+    def in_two_parts(connection, number):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        begun.set()
+        rest.wait(30)
+        connection.sendall(b"cd")
+        return True
+    broker, plugin = raw(in_two_parts)
+    early = Client(broker.published("raw"), head() * 2)
+    early.socket.shutdown(socket.SHUT_WR)
+    late = Client(broker.published("raw"), head())
+    assert begun.wait(10)
+    late.until(b"ab")
+    late.socket.shutdown(socket.SHUT_WR)
+    rest.set()
+    assert late.rest() == b"cd"
+    assert early.rest().count(b"abcd") == 2
+    assert plugin.number == 3
+    early.close()
+    late.close()
+
+
 def test_a_head_that_does_not_come_to_its_end(broker, mobyfs):
     plugin = mobyfs()
     broker = broker(extra=["--request-timeout", "1"])
