@@ -23,6 +23,8 @@ namespace {
 /// Rounds of work for one connection before others get their turn.
 constexpr int kRoundsPerTurn = 16;
 
+/// What is still to come of a body for a pipe to pay.
+constexpr std::uint64_t kPipedFrom = std::uint64_t{128} << 10;
 /// A piece of a body of which copying would be felt.
 constexpr std::size_t kLargePiece = std::size_t{16} << 10;
 /// So much of a path is kept: methods are shorter, and messages need no more.
@@ -88,6 +90,10 @@ bool Client::step() {
         case State::exchanging:
             if (awaited_room_ > 0 && channel_.out.room() >= awaited_room_) {
                 awaited_room_ = 0;
+                upstream_->pump();
+                return true;
+            }
+            if (answer_pipe_ && answer_pipe_->size() > 0 && channel_.can_write()) {
                 upstream_->pump();
                 return true;
             }
@@ -218,13 +224,20 @@ void Client::on_upstream_ready() {
     if (head_only_) upstream_->expect_no_body();
     write_request();
     limit_answer();
-    if (done_) {
+    if (!done_) pump_request();
+    write_later();
+}
+
+/// To the plugin and to the engine.
+void Client::write_later() {
+    context_.loop.defer(*this);
+}
+
+void Client::on_batch_end() {
+    if (state_ == State::exchanging) {
         upstream_->flush();
-    } else {
-        pump_request();
+        if (upstream_is_reused_ && upstream_->is_deaf() && !upstream_->has_sent()) retry_on_new_connection();
     }
-    if (state_ == State::exchanging && upstream_is_reused_ && upstream_->is_deaf() && !upstream_->has_sent())
-        retry_on_new_connection();
     progress();
 }
 
@@ -263,6 +276,30 @@ std::size_t Client::RequestSink::take_body(std::string_view piece) {
     return write_body(client.upstream_->channel().out, piece, client.chunked_);
 }
 
+bool Client::may_pipe_request() const noexcept {
+    return !chunked_ && channel_.in.empty() && !upstream_->channel().stream.is_tls() &&
+           (request_pipe_ || body_parser_.plain_bytes() >= kPipedFrom);
+}
+
+/// Past the queues. need_more: something was moved; blocked: nothing could be; done: nothing more will come this way.
+/// Nothing where there is no pipe.
+std::optional<ParseStatus> Client::pipe_request_body() {
+    Channel& to = upstream_->channel();
+    to.flush();
+    if (!to.out.empty()) return ParseStatus::blocked;
+    if (!request_pipe_) request_pipe_ = context_.pipes.take();
+    if (!request_pipe_) return std::nullopt;
+    const BodyPipe::Moved moved = request_pipe_->move(channel_, to, body_parser_.plain_bytes());
+    if (moved.came > 0) {
+        body_parser_.skip(moved.came);
+        call_.add_request_bytes(moved.came);
+    }
+    if (moved.came + moved.left > 0) limit_answer();
+    if (request_pipe_->size() == 0 && (body_parser_.is_done() || channel_.ended || channel_.broken))
+        return ParseStatus::done;
+    return moved.came + moved.left > 0 ? ParseStatus::need_more : ParseStatus::blocked;
+}
+
 /// Hands on what has come of the body: a large piece with the block that it lies in, where it needs no framing.
 ParseStatus Client::move_request_body() {
     ByteQueue& in = channel_.in;
@@ -289,11 +326,16 @@ void Client::pump_request() {
     // Where the plugin listens no more, its answer, or the end of the connection, decides.
     if (done_ || !upstream_ || upstream_->is_deaf()) return;
     for (int round = 0; round < kRoundsPerTurn; ++round) {
+        if (may_pipe_request()) {
+            const auto piped = pipe_request_body();
+            if (piped == ParseStatus::need_more) continue;
+            if (piped == ParseStatus::blocked) return;
+        }
         switch (move_request_body()) {
             case ParseStatus::done:
                 done_ = true;
                 if (chunked_) write_last_chunk(upstream_->channel().out);
-                return upstream_->flush();
+                return write_later();
             case ParseStatus::malformed:
                 return request_broken(400, fmt::format("its body is malformed: {}", body_parser_.problem().text));
             case ParseStatus::blocked:
@@ -356,6 +398,25 @@ std::size_t Client::take_body(std::string_view piece) {
     return taken;
 }
 
+UpstreamUser::Piped Client::pipe_body(Channel& from, std::uint64_t limit) {
+    if (framing_.body == BodyFraming::chunked) return {};
+    channel_.flush();
+    if (!channel_.out.empty()) {
+        awaited_room_ = BlockPool::kBlockBytes;
+        return {false, 0, false, answer_pipe_ && answer_pipe_->size() > 0};
+    }
+    if (!answer_pipe_) answer_pipe_ = context_.pipes.take();
+    if (!answer_pipe_) return {};
+    const BodyPipe::Moved moved = answer_pipe_->move(from, channel_, limit);
+    call_.add_answer_bytes(moved.came);
+    return {false, moved.came, moved.came + moved.left > 0, answer_pipe_->size() > 0};
+}
+
+void Client::give_pipes_back() {
+    context_.pipes.give_back(std::move(request_pipe_));
+    context_.pipes.give_back(std::move(answer_pipe_));
+}
+
 UpstreamUser::Taken Client::take_block(ByteQueue& bytes) {
     if (framing_.body == BodyFraming::chunked) return Taken::refused;
     channel_.flush();
@@ -383,7 +444,7 @@ void Client::on_response_end(bool reusable) {
     } else {
         next_request();
     }
-    progress();
+    write_later();
 }
 
 void Client::on_upstream_turn_end() {
@@ -448,6 +509,7 @@ void Client::consume_head() {
 
 void Client::next_request() {
     head_parser_.reset();
+    give_pipes_back();
     head_only_ = false;
     client_http11_ = true;
     state_ = State::reading;
@@ -516,6 +578,7 @@ void Client::refuse(unsigned status, const std::string& message) {
 }
 
 void Client::drop_upstream() {
+    give_pipes_back();
     if (!upstream_) return;
     upstream_->close();
     context_.loop.retire(std::move(upstream_));

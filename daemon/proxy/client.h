@@ -3,6 +3,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "daemon/http/body_parser.h"
@@ -21,6 +22,7 @@ class RouteSlot;
 /// forwards them, and streams the answers back. Owned by its RouteSlot. Thread: one proxy thread's.
 class Client final : public EventHandler,
                      public Deadline,
+                     public Deferred,
                      public UpstreamUser,
                      public std::enable_shared_from_this<Client> {
 public:
@@ -41,15 +43,17 @@ public:
 
     [[nodiscard]] bool is_waiting() const noexcept { return state_ == State::waiting; }
 
-    // EventHandler, Deadline
+    // EventHandler, Deadline, Deferred
     void on_events(std::uint32_t events) override;
     void on_deadline() override;
+    void on_batch_end() override;
     // UpstreamUser
     void on_upstream_ready() override;
     void on_connect_failed(const std::string& reason, bool refused) override;
     void on_response_head(const HttpHead& head) override;
     std::size_t take_body(std::string_view piece) override;
     Taken take_block(ByteQueue& bytes) override;
+    Piped pipe_body(Channel& from, std::uint64_t limit) override;
     void on_response_end(bool reusable) override;
     void on_upstream_failed(const std::string& reason, bool malformed) override;
     void on_upstream_room() override;
@@ -82,7 +86,11 @@ private:
     void forward();
     void connect();
     void write_request();
+    void write_later();
+    [[nodiscard]] bool may_pipe_request() const noexcept;
+    [[nodiscard]] std::optional<ParseStatus> pipe_request_body();
     [[nodiscard]] ParseStatus move_request_body();
+    void give_pipes_back();
     void retry_on_new_connection();
     void pump_request();
     void request_broken(unsigned status, const std::string& problem);
@@ -111,6 +119,8 @@ private:
     std::shared_ptr<Upstream> upstream_;
     std::string carried_;  ///< what a broken reused connection did not take, for the next one
     std::string path_;     ///< the request's, its start; kept because the head's bytes go
+    std::unique_ptr<BodyPipe> request_pipe_;  ///< while a large body is under way, like the next
+    std::unique_ptr<BodyPipe> answer_pipe_;
     AnswerFraming framing_;
     MeteredCall call_;
     EventLoop::Clock::time_point waiting_since_{};
