@@ -1,5 +1,6 @@
 #include "daemon/proxy/stream.h"
 
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
 
@@ -11,26 +12,16 @@
 
 namespace brokerd {
 
-void Stream::start_tls(Ssl ssl) {
-    ssl_ = std::move(ssl);
-    SSL_set_fd(ssl_.get(), socket_.get());
-    SSL_set_connect_state(ssl_.get());
-}
-
 Stream::Moved Stream::handshake() {
-    ERR_clear_error();
-    const int result = SSL_do_handshake(ssl_.get());
-    if (result == 1) return {Status::ok};
-    return ssl_result(result);
+    tls_->note_ready(false);
+    return tls_result(tls_->handshake(), 0);
 }
 
 Stream::Moved Stream::read(char* data, std::size_t size) {
-    if (ssl_) {
-        ERR_clear_error();
+    if (tls_) {
         std::size_t count = 0;
-        const int result = SSL_read_ex(ssl_.get(), data, size, &count);
-        if (result == 1) return {Status::ok, count};
-        return ssl_result(result);
+        const int code = tls_->read(data, size, count);
+        return tls_result(code, count);
     }
     const ssize_t count = ::recv(socket_.get(), data, size, 0);
     if (count > 0) return {Status::ok, static_cast<std::size_t>(count)};
@@ -39,15 +30,28 @@ Stream::Moved Stream::read(char* data, std::size_t size) {
 }
 
 Stream::Moved Stream::write(std::string_view bytes) {
-    if (ssl_) {
-        ERR_clear_error();
+    if (tls_) {
         std::size_t count = 0;
-        const int result = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count);
-        if (result == 1) return {Status::ok, count};
-        return ssl_result(result);
+        const int code = tls_->write(bytes, count);
+        return tls_result(code, count);
     }
     const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (count > 0) return {Status::ok, static_cast<std::size_t>(count)};
+    return fail_with_errno("writing");
+}
+
+Stream::Moved Stream::splice_in(int pipe, std::size_t count) {
+    const ssize_t moved =
+        ::splice(socket_.get(), nullptr, pipe, nullptr, count, SPLICE_F_NONBLOCK | SPLICE_F_MOVE | SPLICE_F_MORE);
+    if (moved > 0) return {Status::ok, static_cast<std::size_t>(moved)};
+    if (moved == 0) return {Status::end};
+    return fail_with_errno("reading");
+}
+
+Stream::Moved Stream::splice_out(int pipe, std::size_t count) {
+    const ssize_t moved = ::splice(pipe, nullptr, socket_.get(), nullptr, count, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (moved > 0) return {Status::ok, static_cast<std::size_t>(moved)};
+    if (moved == 0) return {Status::again};
     return fail_with_errno("writing");
 }
 
@@ -57,9 +61,11 @@ Stream::Moved Stream::fail_with_errno(const char* operation) {
     return {Status::error};
 }
 
-Stream::Moved Stream::ssl_result(int result) {
+Stream::Moved Stream::tls_result(int code, std::size_t count) {
     const int saved_errno = errno;
-    switch (SSL_get_error(ssl_.get(), result)) {
+    switch (code) {
+        case SSL_ERROR_NONE:
+            return {Status::ok, count};
         case SSL_ERROR_WANT_READ:
         case SSL_ERROR_WANT_WRITE:
             return {Status::again};
@@ -70,7 +76,7 @@ Stream::Moved Stream::ssl_result(int result) {
                 saved_errno == 0 ? "the TLS connection was closed without notice" : "TLS: " + errno_text(saved_errno);
             return {Status::error};
         default:
-            error_ = describe_tls_failure(*ssl_);
+            error_ = describe_tls_failure(tls_->ssl());
             // A connection cut in the middle (truncation) is the network's doing; all else is a refusal.
             tls_refused_ = ERR_GET_REASON(ERR_peek_last_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING;
             return {Status::error};
@@ -78,14 +84,8 @@ Stream::Moved Stream::ssl_result(int result) {
 }
 
 bool Stream::is_stale() {
+    if (tls_) return tls_->is_stale();
     char byte = 0;
-    if (ssl_) {
-        // Only TLS itself can tell session tickets, which a healthy idle connection may bring, from data and the end.
-        ERR_clear_error();
-        std::size_t count = 0;
-        const int result = SSL_read_ex(ssl_.get(), &byte, 1, &count);
-        return result == 1 || SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ;
-    }
     const ssize_t count = ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return count >= 0 || (errno != EAGAIN && errno != EINTR);
 }
@@ -95,11 +95,8 @@ void Stream::shut_down_writing() noexcept {
 }
 
 void Stream::close() noexcept {
-    if (ssl_ && SSL_is_init_finished(ssl_.get()) == 1) {
-        ERR_clear_error();
-        SSL_shutdown(ssl_.get());  // one way, best effort: lets the plugin tell an end from a cut
-    }
-    ssl_.reset();
+    if (tls_) tls_->say_goodbye();
+    tls_.reset();
     socket_.reset();
 }
 

@@ -1,14 +1,14 @@
 #pragma once
 
-#include <openssl/ssl.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/os/unique_fd.h"
+#include "daemon/proxy/tls_connection.h"
 
 namespace brokerd {
 
@@ -25,28 +25,34 @@ public:
         Status status;
         std::size_t count = 0;
     };
-    struct SslFree {
-        void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
-    };
-    using Ssl = std::unique_ptr<SSL, SslFree>;
 
     Stream() noexcept = default;
     explicit Stream(UniqueFd socket) noexcept : socket_{std::move(socket)} {}
 
-    /// Puts TLS, as a client, over the connected socket. Call handshake() until it no longer says `again`.
-    void start_tls(Ssl ssl);
+    /// Puts TLS, as a client, over the connected socket; `tls` was made for it. Call handshake() until it no longer says
+    /// `again`.
+    void start_tls(std::unique_ptr<TlsConnection> tls) noexcept { tls_ = std::move(tls); }
     /// ok: done (count is 0). error: refused, with the reason.
     [[nodiscard]] Moved handshake();
 
     [[nodiscard]] Moved read(char* data, std::size_t size);
     [[nodiscard]] Moved write(std::string_view bytes);
+    /// Plain streams only: between the socket and a pipe, without a copy (splice(2)).
+    [[nodiscard]] Moved splice_in(int pipe, std::size_t count);
+    [[nodiscard]] Moved splice_out(int pipe, std::size_t count);
 
     /// Whether the peer has closed or sent something while nothing was expected of it: the connection cannot be reused.
     [[nodiscard]] bool is_stale();
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
     [[nodiscard]] bool is_open() const noexcept { return static_cast<bool>(socket_); }
-    [[nodiscard]] bool is_tls() const noexcept { return ssl_ != nullptr; }
+    /// The connection's TLS; null where it is plain.
+    [[nodiscard]] TlsConnection* tls() const noexcept { return tls_.get(); }
+    [[nodiscard]] bool is_tls() const noexcept { return tls_ != nullptr; }
+    /// The loop has told something of the socket; `at_end`: also that the peer has finished sending.
+    void note_ready(bool at_end) noexcept {
+        if (tls_) tls_->note_ready(at_end);
+    }
     [[nodiscard]] const std::string& error() const noexcept { return error_; }
     /// The failure was TLS refusing the peer, or the peer refusing us: trying again will not help.
     [[nodiscard]] bool tls_refused() const noexcept { return tls_refused_; }
@@ -56,10 +62,10 @@ public:
 
 private:
     Moved fail_with_errno(const char* operation);
-    Moved ssl_result(int result);
+    Moved tls_result(int code, std::size_t count);
 
     UniqueFd socket_;
-    Ssl ssl_;
+    std::unique_ptr<TlsConnection> tls_;  // after the socket, which it uses to the end
     std::string error_;
     bool tls_refused_ = false;
 };

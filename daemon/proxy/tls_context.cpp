@@ -9,8 +9,14 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "daemon/proxy/cipher_order.h"
+#include "daemon/proxy/kernel_tls.h"
+
 namespace brokerd {
 namespace {
+
+/// Ours: what one read takes in at most. Measured for 1 GiB bodies: daemon/README.md, Decisions.
+constexpr std::size_t kReadBufferBytes = std::size_t{64} << 10;
 
 std::string last_openssl_reason() {
     const unsigned long code = ERR_peek_last_error();
@@ -22,13 +28,6 @@ std::string last_openssl_reason() {
 bool is_address(const std::string& host) {
     in6_addr buffer{};
     return inet_pton(AF_INET, host.c_str(), &buffer) == 1 || inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
-}
-
-std::optional<std::chrono::system_clock::time_point> expiry_of(const X509* certificate) {
-    std::tm broken_down{};
-    if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &broken_down) != 1)
-        return std::nullopt;
-    return std::chrono::system_clock::from_time_t(timegm(&broken_down));
 }
 
 /// What a verification failure means to somebody who did not write the certificate code.
@@ -54,7 +53,31 @@ std::string describe_verification(long result) {
     }
 }
 
+void set_options(SSL_CTX* context) {
+    // RFC 8996: TLS 1.0 and 1.1 must not be used.
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+    // An idle connection holds no buffers.
+    SSL_CTX_set_mode(context,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    // Sessions are kept by the connection's thread, not by OpenSSL: its own store would be shared, behind a lock, and
+    // is not asked by clients.
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, TlsConnection::on_new_session);
+    // One read for several records and their headers.
+    SSL_CTX_set_read_ahead(context, 1);
+    SSL_CTX_set_default_read_buffer_len(context, kReadBufferBytes);
+    prefer_fast_ciphers(context);
+}
+
 }  // namespace
+
+std::optional<std::chrono::system_clock::time_point> expiry_of(const X509* certificate) {
+    std::tm broken_down{};
+    if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &broken_down) != 1)
+        return std::nullopt;
+    return std::chrono::system_clock::from_time_t(timegm(&broken_down));
+}
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsSettings& settings, const std::string& host) {
     ERR_clear_error();
@@ -63,12 +86,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsSettings& se
     made->context_.reset(SSL_CTX_new(TLS_client_method()));
     SSL_CTX* const context = made->context_.get();
     if (context == nullptr) return fail(fmt::format("TLS cannot be set up: {}", last_openssl_reason()));
-
-    // RFC 8996: TLS 1.0 and 1.1 must not be used.
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_mode(context,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    made->kernel_tls_ = has_kernel_tls();
+    set_options(context);
     SSL_CTX_set_verify(context, settings.insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
 
     if (!settings.ca_file.empty()) {
@@ -97,8 +116,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsSettings& se
     return std::shared_ptr<const TlsContext>{std::move(made)};
 }
 
-Stream::Ssl TlsContext::new_session() const {
-    Stream::Ssl ssl{SSL_new(context_.get())};
+std::unique_ptr<TlsConnection> TlsContext::connect(int fd, SessionStore& sessions, bool resume) const {
+    TlsConnection::Ssl ssl{SSL_new(context_.get())};
     if (!ssl) throw std::runtime_error{"SSL_new failed: " + last_openssl_reason()};
     bool named = false;
     if (is_address(host_)) {
@@ -110,7 +129,8 @@ Stream::Ssl TlsContext::new_session() const {
     }
     // Without it any certificate of the authority would do, whoever it was issued to.
     if (!named) throw std::runtime_error{"the name to verify cannot be set: " + last_openssl_reason()};
-    return ssl;
+    if (kernel_tls_ && attach_kernel_tls(fd)) SSL_set_options(ssl.get(), SSL_OP_ENABLE_KTLS);
+    return std::make_unique<TlsConnection>(shared_from_this(), std::move(ssl), fd, sessions, resume);
 }
 
 std::string describe_tls_failure(const SSL& ssl) {
