@@ -605,7 +605,8 @@ void Client::limit_answer() {
 void Client::answer_late() {
     const double seconds = std::chrono::duration<double>{slot_.route().answer_limits->of(path_)}.count();
     // The plugin has taken all that came of the request and was to come: the one who is late is the client.
-    if (!done_ && !awaits_continue_ && !upstream_->is_deaf() && upstream_->channel().out.empty())
+    const bool is_all_taken = upstream_->channel().out.empty() && (!request_pipe_ || request_pipe_->size() == 0);
+    if (!done_ && !awaits_continue_ && !upstream_->is_deaf() && is_all_taken)
         return request_broken(408, fmt::format("the rest of its body did not come within {} s", seconds));
     const std::string plugin = plugin_text();
     drop_upstream();
