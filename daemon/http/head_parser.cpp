@@ -106,8 +106,13 @@ ParseStatus HeadParser::parse(std::string_view bytes, HttpHead& head, std::size_
         const std::string_view rest = bytes.substr(at);
         const void* const line_feed = rest.empty() ? nullptr : std::memchr(rest.data(), '\n', rest.size());
         if (line_feed == nullptr) {
-            if (at > start || can_be_start(rest, in_request)) return incomplete(bytes);
-            well = refuse(400, in_request ? "it does not begin with a method" : "it does not begin with HTTP/1.");
+            if (at == start && !can_be_start(rest, in_request)) {
+                well = refuse(400, in_request ? "it does not begin with a method" : "it does not begin with HTTP/1.");
+            } else if (const std::size_t cr = rest.find('\r'); cr != std::string_view::npos && cr + 1 < rest.size()) {
+                well = refuse(400, "a CR that no LF follows");
+            } else {
+                return incomplete(bytes);
+            }
             break;
         }
         const auto size = static_cast<std::size_t>(static_cast<const char*>(line_feed) - rest.data()) + 1;
@@ -194,8 +199,7 @@ bool HeadParser::note_meaning(const HttpField& field, HttpHead& head) {
         case FieldKind::transfer_encoding:
             return note_coding(field.value, head);
         case FieldKind::connection:
-            note_connection(field.value, head);
-            return true;
+            return note_connection(field.value, head);
         case FieldKind::host:
             if (head.has_host) return refuse(400, "more than one Host");
             head.has_host = true;
@@ -236,10 +240,12 @@ bool HeadParser::note_coding(std::string_view value, const HttpHead& head) {
     return true;
 }
 
-void HeadParser::note_connection(std::string_view value, HttpHead& head) {
+/// RFC 9110 7.6.1: a list of tokens, in which empty elements count for nothing (5.6.1.2).
+bool HeadParser::note_connection(std::string_view value, HttpHead& head) {
     for (std::size_t start = 0; start <= value.size();) {
         const std::size_t end = std::min(value.find(',', start), value.size());
         const std::string_view option = trim_blanks(value.substr(start, end - start));
+        if (span_of(option, kTokenCharacter) != option.size()) return refuse(400, "Connection is not a list of names");
         if (equals_lower(option, "close")) {
             saw_close_ = true;
         } else if (equals_lower(option, "keep-alive")) {
@@ -249,6 +255,7 @@ void HeadParser::note_connection(std::string_view value, HttpHead& head) {
         }
         start = end + 1;
     }
+    return true;
 }
 
 /// What only the whole head tells.

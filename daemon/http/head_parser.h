@@ -34,7 +34,7 @@ private:
     bool note_meaning(const HttpField& field, HttpHead& head);
     bool note_length(std::string_view value, HttpHead& head);
     bool note_coding(std::string_view value, const HttpHead& head);
-    void note_connection(std::string_view value, HttpHead& head);
+    bool note_connection(std::string_view value, HttpHead& head);
     [[nodiscard]] bool settle(HttpHead& head) const;
     bool finish_request(HttpHead& head);
     bool finish_response(HttpHead& head, bool body_expected);

@@ -108,7 +108,8 @@ TEST_CASE("what RFC 9112 forbids is malformed, whole and byte by byte", "[http]"
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
         "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity\r\n", "Transfer-Encoding:\r\n",
         "Transfer-Encoding: \"chunked\"\r\n", "X: a\r\n b\r\n", "X : a\r\n", ": a\r\n", "X\r\n", "X: a\rb\r\n",
-        "X: a\nY: b\r\n", "X: a\x01\r\n", "Host: x\r\n", " X: a\r\n");
+        "X: a\nY: b\r\n", "X: a\x01\r\n", "Host: x\r\n", " X: a\r\n", "Connection: a b\r\n",
+        "Connection: close, \"x\"\r\n");
     INFO(fields);
     CHECK(Request{"POST / HTTP/1.1\r\n" + kHost + fields + "\r\nx", step}.status == Status::malformed);
 }
@@ -219,6 +220,7 @@ TEST_CASE("what cannot become HTTP is refused before its line ends", "[http]") {
     HttpHead head;
     CHECK(HeadParser{}.parse_request("\x16\x03\x01", head) == Status::malformed);
     CHECK(HeadParser{}.parse_request(" GET", head) == Status::malformed);
+    CHECK(HeadParser{}.parse_request("GET / HTTP/1.1\r\nHost: x\r\n\rx", head) == Status::malformed);
     CHECK(HeadParser{}.parse_request("GET /", head) == Status::need_more);
     CHECK(HeadParser{}.parse_request("\r\n\r", head) == Status::need_more);
     CHECK(HeadParser{}.parse_response("SSH-2.0", head, true) == Status::malformed);
