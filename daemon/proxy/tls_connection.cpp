@@ -31,7 +31,10 @@ SystemClock::time_point verified_until(const SSL* ssl) {
 
 TlsConnection::TlsConnection(std::shared_ptr<const TlsContext> context, Ssl ssl, int fd, SessionStore& sessions,
                              bool resume)
-    : context_{std::move(context)}, sessions_{sessions}, transport_{fd}, ssl_{std::move(ssl)} {
+    : context_{std::move(context)},
+      sessions_{sessions},
+      transport_{fd, (SSL_get_options(ssl.get()) & SSL_OP_ENABLE_KTLS) != 0},
+      ssl_{std::move(ssl)} {
     BIO* const bio = transport_.take_bio();
     SSL_set_bio(ssl_.get(), bio, bio);
     SSL_set_connect_state(ssl_.get());

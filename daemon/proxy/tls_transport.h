@@ -18,7 +18,8 @@ public:
     static constexpr std::size_t kRecordBytes = std::size_t{16} << 10;
     static constexpr std::size_t kRecordOverhead = 512;
 
-    explicit TlsTransport(int fd);
+    /// `kernel_tls`: the kernel may take records over on this socket.
+    TlsTransport(int fd, bool kernel_tls);
     TlsTransport(const TlsTransport&) = delete;
     TlsTransport& operator=(const TlsTransport&) = delete;
 
@@ -60,14 +61,16 @@ private:
         std::size_t plaintext = 0;
     };
 
-    int read(BIO* bio, char* data, int size);
-    int write(BIO* bio, const char* data, int size);
+    int read(BIO* bio, char* data, int size) noexcept;
+    int write(BIO* bio, const char* data, int size) noexcept;
+    long control(BIO* bio, int command, long number, void* pointer) noexcept;
 
     const int fd_;
     std::unique_ptr<BIO, BioFree> bio_;
     bool gathers_ = false;
     bool drained_ = false;
     bool at_end_ = false;
+    bool ended_ = false;
     bool spares_reads_ = false;
     std::uint8_t record_count_ = 0;
     std::array<Record, kMaxRecords> records_{};

@@ -26,7 +26,7 @@ struct Pair {
         peer = UniqueFd{ends[1]};
         const int small = 8 << 10;
         REQUIRE(::setsockopt(ours.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small) == 0);
-        transport.emplace(ours.get());
+        transport.emplace(ours.get(), false);
         bio.reset(transport->take_bio());
     }
 
