@@ -187,6 +187,18 @@ def test_interim_answers_do_not_count_as_the_first_byte(raw):
     client.close()
 
 
+def test_interim_answers_without_end_are_refused(raw):
+    def hinting(connection, number):
+        for _ in range(1000):
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        return True
+    broker, _plugin = raw(hinting)
+    client = Client(broker.published("raw"), head())
+    received = client.until(b'"}')
+    assert b"HTTP/1.1 502 " in received and b"interim" in received
+    client.close()
+
+
 def test_zero_is_no_deadline(raw):
     release = threading.Event()
 
@@ -248,6 +260,24 @@ def test_progress_of_a_request_moves_the_deadline(raw):
     assert b" 200 OK" in slow.until(b"{}")
     slow.close()
     clock.close()
+
+
+def test_a_plugin_that_hangs_does_not_freeze_dockerd(engine_broker, dockerd, mobyfs):
+    """moby #33994: an engine stuck in Unmount for days; #23452 and others: `docker volume ls` that never ends."""
+    plugin = mobyfs(delay_method=[f"VolumeDriver.{method}={FOR_EVER}" for method in ("List", "Unmount", "Remove")])
+    broker = engine_broker(extra=["--answer-timeout", "mobyfs=0.5"])
+    broker.define("mobyfs", plugin.url)
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    engine = dockerd()
+    engine.create_volume("mobyfs", "vol")
+    assert engine.run("vol", "echo written > /v/file; cat /v/file") == "written\n"  # ends with an Unmount that hangs
+    assert plugin.calls("VolumeDriver.Unmount")
+    listed = engine.docker("volume", "ls", check=False)
+    assert listed.returncode == 0 and plugin.calls("VolumeDriver.List")
+    removed = engine.docker("volume", "rm", "vol", check=False)
+    assert removed.returncode != 0 and "mobyfs" in removed.stderr and "0.5 s" in removed.stderr
+    assert engine.docker("info").returncode == 0
 
 
 # -- of clients -------------------------------------------------------------------------------------------------------

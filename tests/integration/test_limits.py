@@ -156,6 +156,23 @@ def test_a_head_beyond_its_limit_is_431(limited, excess):
     assert plugin.calls("VolumeDriver.List") == []
 
 
+def test_a_client_that_does_not_leave_after_its_last_answer_is_left(limited):
+    """After an answer that ends the connection its peer may read it, but not keep the place for ever."""
+    broker, _plugin = limited(2, 1)
+    path = broker.published("mobyfs")
+    refused = [connect(path) for _ in range(2)]
+    for client in refused:
+        client.sendall(b"nonsense\r\n\r\n")
+        received = b""
+        while piece := client.recv(65536):
+            received += piece
+        assert received.startswith(b"HTTP/1.1 400 ")
+    after = connect(path)  # both places are taken until the broker closes
+    assert call(after)
+    for client in (*refused, after):
+        client.close()
+
+
 # -- of bodies: none, but for the memory that they take -----------------------------------------------------------------
 
 
