@@ -1,0 +1,107 @@
+#include "daemon/proxy/body_pipe.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <string>
+#include <utility>
+
+using namespace brokerd;
+
+namespace {
+
+struct NoHandler final : EventHandler {
+    void on_events(std::uint32_t) override {}
+};
+
+/// A channel and the other end of its socket.
+struct End {
+    explicit End(EventLoop& loop, BlockPool& blocks) : channel{loop, blocks} {
+        std::array<int, 2> fds{};
+        REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds.data()) == 0);
+        channel.open(UniqueFd{fds[0]}, handler, false);
+        channel.assume_ready();
+        peer = UniqueFd{fds[1]};
+    }
+    std::string read_all() const {
+        std::string bytes(1 << 20, '\0');
+        const ssize_t count = ::recv(peer.get(), bytes.data(), bytes.size(), 0);
+        bytes.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+        return bytes;
+    }
+
+    NoHandler handler;
+    Channel channel;
+    UniqueFd peer;
+};
+
+}  // namespace
+
+TEST_CASE("a pipe moves no more than it is allowed, and tells the rest", "[proxy]") {
+    EventLoop loop;
+    BlockPool blocks;
+    End from{loop, blocks};
+    End to{loop, blocks};
+    const auto pipe = BodyPipe::make();
+    REQUIRE(pipe != nullptr);
+    REQUIRE(::send(from.peer.get(), "bodynext", 8, 0) == 8);
+    const auto moved = pipe->move(from.channel, to.channel, 4);
+    CHECK(moved.came == 4);
+    CHECK(moved.left == 4);
+    CHECK(pipe->size() == 0);
+    CHECK(to.read_all() == "body");
+    CHECK(to.channel.written == 4);
+    CHECK(pipe->move(from.channel, to.channel, 100).came == 4);
+    CHECK(pipe->move(from.channel, to.channel, 100).came == 0);  // nothing now
+    CHECK_FALSE(from.channel.ended);
+}
+
+TEST_CASE("a pipe tells the end and keeps what the reader does not take", "[proxy]") {
+    EventLoop loop;
+    BlockPool blocks;
+    End from{loop, blocks};
+    End to{loop, blocks};
+    const auto pipe = BodyPipe::make();
+    const std::string piece(64 << 10, 'x');
+    std::size_t came = 0;
+    for (int i = 0; i < 64; ++i) {  // far more than the sockets and the pipe hold
+        static_cast<void>(::send(from.peer.get(), piece.data(), piece.size(), MSG_NOSIGNAL));
+        from.channel.assume_ready();
+        came += pipe->move(from.channel, to.channel, UINT64_MAX).came;
+    }
+    CHECK(pipe->size() > 0);
+    CHECK_FALSE(to.channel.can_write());
+    ::shutdown(from.peer.get(), SHUT_WR);
+    std::size_t read = 0;
+    for (int i = 0; i < 256 && !(from.channel.ended && pipe->size() == 0); ++i) {
+        read += to.read_all().size();
+        from.channel.assume_ready();
+        to.channel.note(EPOLLOUT);
+        came += pipe->move(from.channel, to.channel, UINT64_MAX).came;
+    }
+    CHECK(from.channel.ended);
+    for (std::string rest = to.read_all(); !rest.empty(); rest = to.read_all()) read += rest.size();
+    CHECK(read == came);
+}
+
+TEST_CASE("only an empty pipe is used again", "[proxy]") {
+    EventLoop loop;
+    BlockPool blocks;
+    End from{loop, blocks};
+    End to{loop, blocks};
+    BodyPipePool pool;
+    auto pipe = pool.take();
+    const BodyPipe* const first = pipe.get();
+    pool.give_back(std::move(pipe));
+    pipe = pool.take();
+    CHECK(pipe.get() == first);
+    to.channel.close();
+    REQUIRE(::send(from.peer.get(), "lost", 4, 0) == 4);
+    CHECK(pipe->move(from.channel, to.channel, 4).left == 0);
+    CHECK(pipe->size() == 4);
+    pool.give_back(std::move(pipe));
+    CHECK(pool.take()->size() == 0);
+    pool.give_back(nullptr);
+}
