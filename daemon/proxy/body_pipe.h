@@ -11,6 +11,11 @@
 
 namespace brokerd {
 
+/// How much of a body has to be left for a pipe to pay.
+inline constexpr std::uint64_t kPipedFrom = std::uint64_t{128} << 10;
+/// A piece of a body of which copying would be felt: it is handed on with the block that it lies in.
+inline constexpr std::size_t kLargePiece = std::size_t{16} << 10;
+
 /// A pipe through which splice(2) moves body bytes from one plain socket to another inside the kernel.
 /// Thread: one proxy thread's.
 class BodyPipe {
@@ -50,6 +55,33 @@ private:
     static constexpr std::size_t kMaxFree = 8;
 
     std::vector<std::unique_ptr<BodyPipe>> free_;
+};
+
+/// A place for a pipe of the pool, which is borrowed at need and goes back by itself. Thread: its pool's.
+class BorrowedPipe {
+public:
+    /// `pool` outlives this object.
+    explicit BorrowedPipe(BodyPipePool& pool) noexcept : pool_{pool} {}
+    ~BorrowedPipe() { give_back(); }
+    BorrowedPipe(const BorrowedPipe&) = delete;
+    BorrowedPipe& operator=(const BorrowedPipe&) = delete;
+
+    /// The pipe, from the pool unless it is here already; null where there is none. Good until give_back().
+    [[nodiscard]] BodyPipe* borrow() {
+        if (!pipe_) pipe_ = pool_.take();
+        return pipe_.get();
+    }
+    [[nodiscard]] bool is_borrowed() const noexcept { return pipe_ != nullptr; }
+    /// What the pipe holds, if there is one.
+    [[nodiscard]] std::size_t size() const noexcept { return pipe_ ? pipe_->size() : 0; }
+    /// As BodyPipePool::give_back(). Idempotent.
+    void give_back() {
+        if (pipe_) pool_.give_back(std::move(pipe_));
+    }
+
+private:
+    BodyPipePool& pool_;
+    std::unique_ptr<BodyPipe> pipe_;
 };
 
 }  // namespace brokerd

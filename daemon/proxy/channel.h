@@ -8,6 +8,9 @@
 
 namespace brokerd {
 
+/// Ours: rounds of work for one connection before others get their turn; of reading, about 1 MiB.
+inline constexpr int kRoundsPerTurn = 16;
+
 /// One end of a proxied connection: a stream, what has been read from it and what is still to be written to it, and
 /// what the (edge-triggered) loop has told of it. Thread: one proxy thread's.
 class Channel {

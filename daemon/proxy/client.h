@@ -3,15 +3,14 @@
 #include <boost/intrusive/list.hpp>
 
 #include <memory>
-#include <optional>
 #include <string>
 
-#include "daemon/http/body_parser.h"
 #include "daemon/http/head_parser.h"
 #include "daemon/metrics/call_meter.h"
+#include "daemon/proxy/answer_writer.h"
 #include "daemon/proxy/channel.h"
 #include "daemon/proxy/deadline.h"
-#include "daemon/proxy/message_writer.h"
+#include "daemon/proxy/request_body.h"
 #include "daemon/proxy/upstream.h"
 
 namespace brokerd {
@@ -19,7 +18,9 @@ namespace brokerd {
 class RouteSlot;
 
 /// A connection that an engine has made to a published socket: reads requests one after another, answers them or
-/// forwards them, and streams the answers back. Owned by its RouteSlot. Thread: one proxy thread's.
+/// forwards them, and streams the answers back. This is the state machine: RequestBody and AnswerWriter move the bytes,
+/// and what concerns the exchange with the plugin is in a source file of its own, client_exchange.cpp. Owned by its
+/// RouteSlot. Thread: one proxy thread's.
 class Client final : public EventHandler,
                      public Deadline,
                      public Deferred,
@@ -68,12 +69,6 @@ private:
         closing,     ///< the last answer is being written; what still comes is thrown away
         closed,
     };
-    /// Feeds the request's body to the upstream.
-    struct RequestSink final : BodySink {
-        explicit RequestSink(Client& owner) noexcept : client{owner} {}
-        std::size_t take_body(std::string_view piece) override;
-        Client& client;
-    };
 
     void progress();
     void go_on_later();
@@ -87,13 +82,12 @@ private:
     void connect();
     void write_request();
     void write_later();
-    [[nodiscard]] bool may_pipe_request() const noexcept;
-    [[nodiscard]] std::optional<ParseStatus> pipe_request_body();
-    [[nodiscard]] ParseStatus move_request_body();
     void give_pipes_back();
     void retry_on_new_connection();
     void pump_request();
     void request_broken(unsigned status, const std::string& problem);
+    /// The answer is written.
+    void end_request(bool is_last);
     void next_request();
     void answer(unsigned status, std::string body);
     void answer_removed();
@@ -114,28 +108,21 @@ private:
     RouteSlot& slot_;
     Channel channel_;
     HeadParser head_parser_;
-    BodyParser body_parser_;
     State state_ = State::reading;
     std::shared_ptr<Upstream> upstream_;
     std::string carried_;  ///< what a broken reused connection did not take, for the next one
     std::string path_;     ///< the request's, its start; kept because the head's bytes go
-    std::unique_ptr<BodyPipe> request_pipe_;  ///< while a large body is under way, like the next
-    std::unique_ptr<BodyPipe> answer_pipe_;
-    AnswerFraming framing_;
+    RequestBody body_;
+    AnswerWriter answer_;
     MeteredCall call_;
     EventLoop::Clock::time_point waiting_since_{};
     // Of the present request:
     std::size_t head_bytes_ = 0;
-    std::size_t awaited_room_ = 0;  ///< in `channel_.out`; until then the upstream holds answer bytes back
-    unsigned answer_status_ = 0;
     bool head_is_fresh_ = false;  ///< `context_.parsed` is this request's
     bool head_consumed_ = false;
     bool head_only_ = false;  ///< its method is HEAD
     bool client_http11_ = true;
-    bool chunked_ = false;
     bool awaits_continue_ = false;  ///< sends its body only once the plugin says so
-    bool done_ = false;  ///< read to its end
-    bool answer_started_ = false;
     bool close_after_ = false;
     bool upstream_is_reused_ = false;
     // Of the connection:

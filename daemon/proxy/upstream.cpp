@@ -15,12 +15,6 @@ namespace {
 
 /// Ours: 1xx heads before the final one; more is a plugin gone mad.
 constexpr unsigned kMaxInterimResponses = 16;
-/// Rounds of reading and parsing before others get their turn: about 1 MiB.
-constexpr int kRoundsPerTurn = 16;
-/// What is still to come of a body for a pipe to pay.
-constexpr std::uint64_t kPipedFrom = std::uint64_t{128} << 10;
-/// A piece of a body of which copying would be felt.
-constexpr std::size_t kLargePiece = std::size_t{16} << 10;
 
 /// The plugin or the host is busy, not down.
 bool is_passing(int code) {
