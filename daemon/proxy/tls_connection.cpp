@@ -39,6 +39,7 @@ TlsConnection::TlsConnection(std::shared_ptr<const TlsContext> context, Ssl ssl,
     SSL_set_bio(ssl_.get(), bio, bio);
     SSL_set_connect_state(ssl_.get());
     SSL_set_app_data(ssl_.get(), this);
+    if ((SSL_get_options(ssl_.get()) & SSL_OP_ENABLE_KTLS) != 0) SSL_set_info_callback(ssl_.get(), on_progress);
     if (!resume) return;
     const TlsSession session = sessions_.take(context_, SystemClock::now());
     if (session.session == nullptr || SSL_set_session(ssl_.get(), session.session.get()) != 1) return;
@@ -47,6 +48,14 @@ TlsConnection::TlsConnection(std::shared_ptr<const TlsContext> context, Ssl ssl,
 }
 
 TlsConnection::~TlsConnection() = default;
+
+/// Keeps TLS 1.3 out of the kernel: when the plugin asks for new keys (RFC 8446 4.6.3), OpenSSL 3.0 makes them but
+/// never hands them to the kernel, which goes on with the old ones, and the call is lost. TLS 1.2 cannot change keys
+/// without renegotiation, which we refuse.
+void TlsConnection::on_progress(const SSL* ssl, int, int) noexcept {
+    if (SSL_get_state(ssl) != TLS_ST_CR_ENCRYPTED_EXTENSIONS) return;  // TLS 1.3 alone has this message
+    SSL_clear_options(static_cast<TlsConnection*>(SSL_get_app_data(ssl))->ssl_.get(), SSL_OP_ENABLE_KTLS);
+}
 
 int TlsConnection::handshake() {
     ERR_clear_error();

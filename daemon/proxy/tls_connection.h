@@ -50,6 +50,8 @@ public:
     static int on_new_session(SSL* ssl, SSL_SESSION* session) noexcept;
 
 private:
+    static void on_progress(const SSL* ssl, int where, int result) noexcept;
+
     [[nodiscard]] int write_gathered(std::string_view bytes, std::size_t& count);
     [[nodiscard]] int send_gathered(std::size_t& count);
     void note_verification();
