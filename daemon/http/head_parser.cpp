@@ -251,6 +251,9 @@ bool HeadParser::note_connection(std::string_view value, HttpHead& head) {
         } else if (equals_lower(option, "keep-alive")) {
             saw_keep_alive_ = true;
         } else if (!option.empty()) {
+            // Each is compared with each field: without a bound, one head of commas costs milliseconds.
+            if (head.connection_options.size() >= kMaxFields)
+                return refuse(431, "Connection names more than 128 fields");
             head.connection_options.push_back(option);
         }
         start = end + 1;

@@ -153,6 +153,14 @@ TEST_CASE("Connection cannot take the framing away", "[http]") {
     CHECK(request.forwarded.size() == 2);
 }
 
+TEST_CASE("Connection names as many fields as a head may have", "[http]") {
+    std::string names;
+    for (std::size_t i = 0; i < kMaxFields; ++i) names += "x,";
+    const std::string head = "GET / HTTP/1.1\r\n" + kHost + "Connection: close, " + names;
+    CHECK(Request{head + "\r\n\r\n", 4096}.status == Status::done);
+    CHECK(Request{head + "x\r\n\r\n", 4096}.problem_status == 431);
+}
+
 TEST_CASE("a head beyond the limit is refused with 431", "[http]") {
     const Request request{"GET / HTTP/1.1\r\n" + kHost + "X: " + std::string(kMaxHeadBytes, 'x') + "\r\n\r\n", 4096};
     CHECK(request.status == Status::malformed);
