@@ -46,6 +46,7 @@ void BodyParser::skip(std::uint64_t count) noexcept {
 
 ParseStatus BodyParser::parse(std::string_view bytes, BodySink& sink, std::size_t& used) {
     used = 0;
+    if (state_ == State::failed) return ParseStatus::malformed;
     while (used < bytes.size() && state_ != State::done) {
         if (const std::uint64_t plain = plain_bytes(); plain > 0) {
             const std::string_view piece =

@@ -122,6 +122,7 @@ private:
     bool head_consumed_ = false;
     bool head_only_ = false;  ///< its method is HEAD
     bool client_http11_ = true;
+    AnswerLimits::Limit answer_limit_{};
     bool awaits_continue_ = false;  ///< sends its body only once the plugin says so
     bool close_after_ = false;
     bool upstream_is_reused_ = false;

@@ -92,6 +92,7 @@ void Client::pump_request() {
     if (body_.is_done() || !upstream_ || upstream_->is_deaf()) return;
     const RequestBody::Progress progress = body_.move(channel_, upstream_->channel());
     call_.add_request_bytes(progress.came);
+    if (progress.came > 0) awaits_continue_ = false;  // it did not wait
     if (progress.is_moved) limit_answer();
     switch (progress.status) {
         case RequestBody::Status::waits:
@@ -203,12 +204,12 @@ void Client::drop_upstream() {
 /// For the plugin, from the last progress of the request.
 void Client::limit_answer() {
     if (answer_.is_begun()) return;
-    const auto limit = slot_.route().answer_limits->of(path_);
-    if (limit != AnswerLimits::Limit::zero()) context_.deadlines.set(*this, limit);
+    answer_limit_ = slot_.route().answer_limits->of(path_);
+    if (answer_limit_ != AnswerLimits::Limit::zero()) context_.deadlines.set(*this, answer_limit_);
 }
 
 void Client::answer_late() {
-    const double seconds = std::chrono::duration<double>{slot_.route().answer_limits->of(path_)}.count();
+    const double seconds = std::chrono::duration<double>{answer_limit_}.count();
     // The plugin has taken all that came of the request and was to come: the one who is late is the client.
     const bool is_all_taken = upstream_->channel().out.empty() && !body_.is_held();
     if (!body_.is_done() && !awaits_continue_ && !upstream_->is_deaf() && is_all_taken)

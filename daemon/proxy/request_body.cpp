@@ -7,9 +7,14 @@ namespace {
 
 struct QueueSink final : BodySink {
     QueueSink(ByteQueue& to, bool as_chunks) noexcept : out{to}, chunked{as_chunks} {}
-    std::size_t take_body(std::string_view piece) override { return write_body(out, piece, chunked); }
+    std::size_t take_body(std::string_view piece) override {
+        const std::size_t count = write_body(out, piece, chunked);
+        taken += count;
+        return count;
+    }
     ByteQueue& out;
     const bool chunked;
+    std::size_t taken = 0;
 };
 
 struct DiscardSink final : BodySink {
@@ -87,7 +92,7 @@ ParseStatus RequestBody::hand_on(ByteQueue& in, Channel& to, Progress& progress)
     std::size_t used = 0;
     const ParseStatus status = parser_.parse(in.bytes(), sink, used);
     in.consume(used);
-    progress.came += used;
+    progress.came += sink.taken;
     progress.is_moved |= used > 0;
     return status;
 }

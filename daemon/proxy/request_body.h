@@ -30,7 +30,7 @@ public:
     };
     struct Progress {
         Status status = Status::waits;
-        std::size_t came = 0;   ///< bytes taken from the client, with their framing
+        std::size_t came = 0;   ///< bytes of the body, without their framing
         bool is_moved = false;  ///< some have come or left
     };
     /// Moves what the two channels allow without waiting, reading from the client as needed. What it leaves in `to.out`
