@@ -49,7 +49,8 @@ void Upstream::connect(UpstreamUser& user) {
 
 void Upstream::try_next_address() {
     if (state_ == State::closed) return;
-    if (next_address_ == target_->addresses.size()) {
+    const bool is_late = next_address_ > 0 && context_.loop.now() - began_ > kAllAddressesLimit;
+    if (next_address_ == target_->addresses.size() || is_late) {
         UpstreamUser* const user = user_;
         close();
         if (user != nullptr) user->on_connect_failed(last_reason_, last_refused_);

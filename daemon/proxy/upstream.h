@@ -95,6 +95,8 @@ class Upstream final : public EventHandler, public Deadline, public std::enable_
 public:
     /// Ours: connecting to one address and its TLS handshake. Longer than a lost SYN's second retransmission (3 s).
     static constexpr std::chrono::seconds kConnectLimit{5};
+    /// Ours: after this no further address of a name is tried.
+    static constexpr std::chrono::seconds kAllAddressesLimit{15};
     /// Ours: how long a full backlog, or a lack of descriptors, is waited out before it counts as a failure.
     static constexpr std::chrono::seconds kBusyLimit{20};
 
