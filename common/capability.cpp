@@ -15,7 +15,8 @@ bool is_known_capability(std::string_view name) noexcept {
 std::string_view capability_of_method(std::string_view method) noexcept {
     const std::size_t dot = method.find('.');
     if (dot == std::string_view::npos || dot == 0 || dot + 1 == method.size()) return {};
-    if (method.find_first_of("/?", 0) != std::string_view::npos) return {};
+    // What a plugin may decode or resolve to another path is not what was looked at here.
+    if (method.find_first_of("/?%\\;") != std::string_view::npos) return {};
     const std::string_view capability = method.substr(0, dot);
     return capability == "AuthZPlugin" ? std::string_view{"authz"} : capability;
 }

@@ -265,8 +265,11 @@ bool HeadParser::note_connection(std::string_view value, HttpHead& head) {
 bool HeadParser::settle(HttpHead& head) const {
     for (const std::string_view option : head.connection_options) {
         for (HttpField& field : head.fields) {
-            // Content-Length and Host frame and route the message: a Connection field cannot take them away.
-            if (field.kind == FieldKind::content_length || equals_ignoring_case(field.name, "host")) continue;
+            // Content-Length and Host frame and route the message, and Expect's promise is waited for: a Connection
+            // field cannot take them away.
+            if (field.kind == FieldKind::content_length || field.kind == FieldKind::expect ||
+                equals_ignoring_case(field.name, "host"))
+                continue;
             if (equals_ignoring_case(field.name, option)) field.kind = FieldKind::hop_by_hop;
         }
     }

@@ -1,6 +1,7 @@
 #include "daemon/proxy/body_pipe.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,11 @@ namespace {
 
 /// Ours, and what systemd-socket-proxyd asks for: more did not move bytes faster.
 constexpr int kPipeBytes = 256 << 10;
+
+std::size_t descriptor_limit() {
+    rlimit limit{};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<std::size_t>(limit.rlim_cur) : 0;
+}
 
 }  // namespace
 
@@ -34,14 +40,23 @@ BodyPipe::Moved BodyPipe::move(Channel& from, Channel& to, std::uint64_t limit) 
     return moved;
 }
 
+BodyPipePool::BodyPipePool() : limit_{std::min(kMaxInUse, descriptor_limit() / kShareOfDescriptors)} {}
+
 std::unique_ptr<BodyPipe> BodyPipePool::take() {
-    if (free_.empty()) return BodyPipe::make();
-    std::unique_ptr<BodyPipe> pipe = std::move(free_.back());
-    free_.pop_back();
+    if (in_use_ >= limit_) return nullptr;
+    std::unique_ptr<BodyPipe> pipe;
+    if (free_.empty()) {
+        pipe = BodyPipe::make();
+    } else {
+        pipe = std::move(free_.back());
+        free_.pop_back();
+    }
+    if (pipe) ++in_use_;
     return pipe;
 }
 
 void BodyPipePool::give_back(std::unique_ptr<BodyPipe> pipe) {
+    if (pipe) --in_use_;
     if (pipe && pipe->size() == 0 && free_.size() < kMaxFree) free_.push_back(std::move(pipe));
 }
 

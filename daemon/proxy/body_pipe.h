@@ -46,6 +46,13 @@ private:
 /// Keeps a few empty pipes for the next large body. Thread: one proxy thread's.
 class BodyPipePool {
 public:
+    /// Ours: pipes in use at most (16 MiB of kernel memory), and no more than this share of the descriptors that the
+    /// process may have. Further bodies are copied.
+    static constexpr std::size_t kMaxInUse = 64;
+    static constexpr std::size_t kShareOfDescriptors = 32;
+
+    BodyPipePool();
+
     /// An empty pipe, or null.
     [[nodiscard]] std::unique_ptr<BodyPipe> take();
     /// One that still holds bytes is closed, with them. Null is ignored.
@@ -54,6 +61,8 @@ public:
 private:
     static constexpr std::size_t kMaxFree = 8;
 
+    const std::size_t limit_;
+    std::size_t in_use_ = 0;
     std::vector<std::unique_ptr<BodyPipe>> free_;
 };
 

@@ -15,7 +15,7 @@ void Channel::open(UniqueFd socket, EventHandler& handler, bool is_connecting) {
     close();
     handler_ = &handler;
     stream = Stream{std::move(socket)};
-    ended = broken = write_broken = readable_ = writable_ = hung_up_ = false;
+    ended = broken = write_broken = short_read_ = readable_ = writable_ = hung_up_ = false;
     watches_room_ = is_connecting;
     loop_.add(stream.fd(), is_connecting ? kReadEvents | EPOLLOUT : kReadEvents, handler);
 }
@@ -38,8 +38,9 @@ void Channel::note(std::uint32_t events) noexcept {
     stream.note_ready(hung_up_);
 }
 
-bool Channel::fill() {
+bool Channel::fill(bool look_again) {
     bool moved = false;
+    if (std::exchange(short_read_, false) && look_again) readable_ = true;
     while (readable_ && !ended && !broken && in.room() > 0) {
         const ByteQueue::Tail tail = in.tail();
         const Stream::Moved got = stream.read(tail.data, tail.size);
@@ -48,7 +49,10 @@ bool Channel::fill() {
                 in.commit(got.count);
                 moved = true;
                 // A short read has emptied a plain socket; what comes later is a new edge. TLS may hold more.
-                if (got.count < tail.size && !stream.is_tls() && !hung_up_) readable_ = false;
+                if (got.count < tail.size && !stream.is_tls() && !hung_up_) {
+                    readable_ = false;
+                    short_read_ = true;
+                }
                 break;
             case Stream::Status::again:
                 readable_ = false;
@@ -87,7 +91,8 @@ bool Channel::flush() {
 }
 
 std::size_t Channel::splice_in(int pipe, std::size_t count, bool pipe_is_empty) {
-    if (!readable_ || ended || broken) return 0;
+    if ((!readable_ && !short_read_) || ended || broken) return 0;
+    short_read_ = false;
     const Stream::Moved got = stream.splice_in(pipe, count);
     switch (got.status) {
         case Stream::Status::ok:

@@ -34,7 +34,9 @@ public:
     [[nodiscard]] bool can_write() const noexcept { return writable_ && !write_broken; }
     /// Reads until `in` is full or nothing is left; true where anything was read or the end was reached. May move the
     /// bytes of `in`.
-    bool fill();
+    /// `look_again`: a message is incomplete. The last read came back short, which tells that the socket is empty
+    /// unless descriptors (SCM_RIGHTS) or urgent data ended it; one more read tells for sure.
+    bool fill(bool look_again);
     /// Writes until `out` is empty or the peer takes no more. False: write_broken, and `out` keeps what has not left.
     bool flush();
 
@@ -57,6 +59,7 @@ private:
     EventLoop& loop_;
     EventHandler* handler_ = nullptr;
     bool readable_ = false;
+    bool short_read_ = false;  ///< … is why it is not readable_
     bool writable_ = false;
     bool hung_up_ = false;
     bool watches_room_ = false;

@@ -17,8 +17,8 @@
 namespace brokerd {
 namespace {
 
-/// So much of a path is kept: methods are shorter, and messages need no more.
-constexpr std::size_t kKeptPathBytes = 256;
+/// A path's memory is kept for the next one up to this: methods are shorter.
+constexpr std::size_t kUsualPathBytes = 256;
 
 }  // namespace
 
@@ -117,7 +117,7 @@ bool Client::read_request() {
         close();
         return false;
     }
-    if (channel_.fill()) return true;
+    if (channel_.fill(!channel_.in.empty())) return true;
     if (!channel_.in.empty() && !is_linked()) context_.deadlines.set(*this, context_.head_limit);
     return false;
 }
@@ -125,7 +125,7 @@ bool Client::read_request() {
 /// Keeps what is needed of the head after its bytes have gone.
 void Client::note_request() {
     const HttpHead& head = context_.parsed;
-    path_ = head.target.substr(0, std::min(head.target.find('?'), kKeptPathBytes));
+    path_ = head.target.substr(0, head.target.find('?'));
     head_bytes_ = head.bytes;
     body_.start(head);
     answer_.reset();
@@ -227,6 +227,7 @@ void Client::end_request(bool is_last) {
 void Client::next_request() {
     head_parser_.reset();
     give_pipes_back();
+    if (path_.capacity() > kUsualPathBytes) path_ = {};
     head_only_ = false;
     client_http11_ = true;
     state_ = State::reading;
@@ -242,7 +243,7 @@ void Client::start_closing() {
 /// Lets the peer read the answer before the connection goes: closing with unread input would reset it, and a peer that
 /// writes all of its request before it reads would wait for us as we for it.
 bool Client::finish_closing() {
-    const bool moved = channel_.fill();
+    const bool moved = channel_.fill(false);
     channel_.in.clear();
     if (channel_.out.empty() && !shut_down_) {
         channel_.stream.shut_down_writing();

@@ -50,7 +50,7 @@ public:
     void on_batch_end() override;
     // UpstreamUser
     void on_upstream_ready() override;
-    void on_connect_failed(const std::string& reason, bool refused) override;
+    void on_connect_failed(const std::string& reason, ConnectFailure cause) override;
     void on_response_head(const HttpHead& head) override;
     std::size_t take_body(std::string_view piece) override;
     Taken take_block(ByteQueue& bytes) override;
@@ -111,7 +111,7 @@ private:
     State state_ = State::reading;
     std::shared_ptr<Upstream> upstream_;
     std::string carried_;  ///< what a broken reused connection did not take, for the next one
-    std::string path_;     ///< the request's, its start; kept because the head's bytes go
+    std::string path_;     ///< the request's; kept because the head's bytes go
     RequestBody body_;
     AnswerWriter answer_;
     MeteredCall call_;

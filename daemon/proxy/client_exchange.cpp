@@ -72,10 +72,16 @@ void Client::write_request() {
     consume_head();
 }
 
-void Client::on_connect_failed(const std::string& reason, bool refused) {
+void Client::on_connect_failed(const std::string& reason, ConnectFailure cause) {
     const auto failed = std::move(upstream_);
-    slot_.note_down(failed->target(), reason, refused);
     context_.loop.retire(failed);
+    if (cause == ConnectFailure::shortage) {
+        answer_error(503, fmt::format("brokerd could not connect to plugin {}: {}; raise its limits (LimitNOFILE=, "
+                                      "MemoryMax=) or lower max-connections",
+                                      slot_.route().plugin, reason));
+        return progress();
+    }
+    slot_.note_down(failed->target(), reason, cause == ConnectFailure::refused);
     dispatch();  // it may have moved or been removed meanwhile; if not, this waits for the next route
     progress();
 }
@@ -102,7 +108,8 @@ void Client::pump_request() {
         case RequestBody::Status::done:
             return write_later();
         case RequestBody::Status::malformed:
-            return request_broken(400, fmt::format("its body is malformed: {}", body_.problem().text));
+            return request_broken(body_.problem().status,
+                                  fmt::format("its body is malformed: {}", body_.problem().text));
         case RequestBody::Status::ended_early:
             return request_broken(400, "its body ended early");
     }

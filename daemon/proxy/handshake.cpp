@@ -59,8 +59,8 @@ void Handshake::on_response_end(bool reusable) {
     finish({HandshakeOutcome::Kind::answered, status_, std::move(body_), {}}, reusable);
 }
 
-void Handshake::on_connect_failed(const std::string& reason, bool refused) {
-    finish({refused ? HandshakeOutcome::Kind::refused : HandshakeOutcome::Kind::unreachable, 0, {}, reason}, false);
+void Handshake::on_connect_failed(const std::string& reason, ConnectFailure cause) {
+    finish({cause == ConnectFailure::refused ? HandshakeOutcome::Kind::refused : HandshakeOutcome::Kind::unreachable, 0, {}, reason}, false);
 }
 
 void Handshake::on_upstream_failed(const std::string& reason, bool malformed) {

@@ -38,7 +38,7 @@ public:
 
     void on_deadline() override;
     void on_upstream_ready() override;
-    void on_connect_failed(const std::string& reason, bool refused) override;
+    void on_connect_failed(const std::string& reason, ConnectFailure cause) override;
     void on_response_head(const HttpHead& head) override;
     std::size_t take_body(std::string_view piece) override;
     void on_response_end(bool reusable) override;

@@ -9,9 +9,9 @@
 namespace brokerd {
 
 ProxyThread::ProxyThread(RouteReports reports, const ProxySettings& settings, unsigned number)
-    : reports_{std::move(reports)},
-      context_{settings.share(number), settings.request_limit},
-      thread_{[this] { run(); }} {}
+    : reports_{std::move(reports)}, context_{settings.share(number), settings.request_limit}, thread_{[this] {
+          run();
+      }} {}
 
 ProxyThread::~ProxyThread() {
     context_.loop.stop();
@@ -61,8 +61,12 @@ void ProxyThread::handshake(std::uint64_t call, std::uint64_t id, std::shared_pt
         auto finish = [this, call, id, done](HandshakeOutcome outcome, std::shared_ptr<Upstream> upstream) {
             handshakes_.erase(call);
             if (upstream) {
-                if (const auto slot = slots_.find(id); slot != slots_.end())
+                if (const auto slot = slots_.find(id); slot != slots_.end()) {
                     slot->second->park_handshaken(std::move(upstream));
+                } else {  // withdrawn meanwhile, or never published
+                    upstream->close();
+                    context_.loop.retire(std::move(upstream));
+                }
             }
             done(std::move(outcome));
         };

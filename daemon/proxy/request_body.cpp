@@ -56,7 +56,7 @@ RequestBody::Status RequestBody::move_for_a_turn(Channel& from, Channel& to, Pro
             case ParseStatus::need_more:
                 if (from.ended || from.broken) return Status::ended_early;
                 to.flush();
-                if (!from.fill()) return Status::waits;
+                if (!from.fill(true)) return Status::waits;
                 break;
         }
     }

@@ -16,9 +16,14 @@ namespace {
 /// Ours: 1xx heads before the final one; more is a plugin gone mad.
 constexpr unsigned kMaxInterimResponses = 16;
 
+/// This host, or brokerd, has run out of something: no fault of the plugin's.
+bool is_shortage(int code) {
+    return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
+}
+
 /// The plugin or the host is busy, not down.
 bool is_passing(int code) {
-    return code == EAGAIN || code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
+    return code == EAGAIN || is_shortage(code);
 }
 
 std::string connect_problem(int code, const Target& target) {
@@ -53,7 +58,7 @@ void Upstream::try_next_address() {
     if (next_address_ == target_->addresses.size() || is_late) {
         UpstreamUser* const user = user_;
         close();
-        if (user != nullptr) user->on_connect_failed(last_reason_, last_refused_);
+        if (user != nullptr) user->on_connect_failed(last_reason_, last_cause_);
         return;
     }
     const SocketAddress& address = target_->addresses[next_address_++];
@@ -69,7 +74,10 @@ void Upstream::try_next_address() {
     if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0)
         code = errno;
     if (is_passing(code) && context_.loop.now() - began_ < kBusyLimit) return try_again_later();
-    if (code != 0 && code != EINPROGRESS) return address_failed(connect_problem(code, *target_), false);
+    if (code != 0 && code != EINPROGRESS) {
+        return address_failed(connect_problem(code, *target_),
+                              is_shortage(code) ? ConnectFailure::shortage : ConnectFailure::unreachable);
+    }
     is_unix_ = address.storage.ss_family == AF_UNIX;
     channel_.open(std::move(socket), *this, !is_unix_);
     state_ = State::connecting;
@@ -83,13 +91,13 @@ void Upstream::try_again_later() {
     context_.deadlines.set(*this, EventLoop::kTick);
 }
 
-void Upstream::address_failed(const std::string& reason, bool refused) {
+void Upstream::address_failed(const std::string& reason, ConnectFailure cause) {
     last_reason_ = reason;
-    last_refused_ = refused;
+    last_cause_ = cause;
     DeadlineList::clear(*this);
     if (TlsConnection* const tls = channel_.stream.tls(); tls != nullptr && tls->offered_session()) {
         // Some servers end the handshake over a session that they do not like, where they should go on without it.
-        tls->give_up_sessions(refused);
+        tls->give_up_sessions(cause == ConnectFailure::refused);
         may_resume_ = false;
         --next_address_;
     }
@@ -104,7 +112,7 @@ void Upstream::on_connecting() {
     int code = 0;
     socklen_t size = sizeof code;
     ::getsockopt(channel_.stream.fd(), SOL_SOCKET, SO_ERROR, &code, &size);
-    if (code != 0) return address_failed(connect_problem(code, *target_), false);
+    if (code != 0) return address_failed(connect_problem(code, *target_), ConnectFailure::unreachable);
     on_connected();
 }
 
@@ -122,7 +130,7 @@ void Upstream::on_handshaking() {
     if (result.status == Stream::Status::ok) return ready();
     const std::string& error = channel_.stream.error();
     address_failed(error.empty() ? "TLS: the plugin closed the connection during the handshake" : error,
-                   channel_.stream.tls_refused());
+                   channel_.stream.tls_refused() ? ConnectFailure::refused : ConnectFailure::unreachable);
 }
 
 void Upstream::ready() {
@@ -173,7 +181,7 @@ void Upstream::tell_failure(const std::string& reason, bool malformed) {
 void Upstream::on_deadline() {
     if (std::exchange(waits_to_retry_, false)) return try_next_address();
     address_failed(fmt::format("{} did not complete the connection within {} s", target_->url, kConnectLimit.count()),
-                   false);
+                   ConnectFailure::unreachable);
 }
 
 void Upstream::on_events(std::uint32_t events) {
@@ -193,9 +201,13 @@ void Upstream::on_events(std::uint32_t events) {
     }
     // Whoever lets go of us meanwhile retires us: this object outlives the present batch of events.
     channel_.note(events);
+    // A reused connection tells something before anything of this call has left: it is the answer to no call.
+    if (written_before_ > 0 && !has_sent() && (events & EPOLLIN) != 0 && channel_.stream.is_stale())
+        return fail("it has sent something that nobody asked for");
     const bool was_blocked = !channel_.out.empty();
     channel_.flush();
-    if ((was_blocked || (events & EPOLLOUT) != 0) && channel_.out.empty() && user_ != nullptr) user_->on_upstream_room();
+    if ((was_blocked || (events & EPOLLOUT) != 0) && channel_.out.empty() && user_ != nullptr)
+        user_->on_upstream_room();
     if (state_ == State::exchanging) pump();
     if (state_ == State::exchanging && user_ != nullptr) user_->on_upstream_turn_end();
 }
@@ -209,7 +221,7 @@ void Upstream::pump() {
                 continue;
             }
         }
-        const bool moved = channel_.fill();
+        const bool moved = channel_.fill(head_done_ || !channel_.in.empty());
         const std::size_t before = channel_.in.size();
         const bool head_before = head_done_;
         if (!head_done_) {

@@ -33,6 +33,13 @@ struct ThreadContext {
     HttpHead parsed;
 };
 
+/// Why no connection could be made.
+enum class ConnectFailure : std::uint8_t {
+    unreachable,  ///< nobody listens, or nobody answers: it may come up
+    refused,      ///< TLS refused: trying again will not help
+    shortage,     ///< we have run out of descriptors or memory: nothing is known of the plugin
+};
+
 /// Who uses an upstream connection for one exchange (one request and its answer). Each callback may close the upstream.
 class UpstreamUser : public BodySink {
 public:
@@ -60,8 +67,8 @@ public:
         static_cast<void>(bytes);
         return Taken::refused;
     }
-    /// No address could be connected to; nothing has been sent. `refused`: TLS refused, trying again will not help.
-    virtual void on_connect_failed(const std::string& reason, bool refused) = 0;
+    /// No address could be connected to; nothing has been sent.
+    virtual void on_connect_failed(const std::string& reason, ConnectFailure cause) = 0;
     /// An interim (1xx) or the final response head; views are valid during the call.
     virtual void on_response_head(const HttpHead& head) = 0;
     /// The response is complete. `reusable`: by its framing the connection can carry another request.
@@ -145,7 +152,7 @@ private:
     void on_handshaking();
     void on_connected();
     void ready();
-    void address_failed(const std::string& reason, bool refused);
+    void address_failed(const std::string& reason, ConnectFailure cause);
     void parse_head();
     void parse_body();
     [[nodiscard]] bool may_pipe_body() const noexcept;
@@ -167,11 +174,11 @@ private:
     bool waits_to_retry_ = false;
     EventLoop::Clock::time_point began_{};
     std::string last_reason_;
-    bool last_refused_ = false;
+    ConnectFailure last_cause_ = ConnectFailure::unreachable;
     bool may_resume_ = true;  ///< a TLS session may be offered
     bool is_unix_ = false;
     bool head_done_ = false;
-    bool piping_ = false;  ///< the user's pipe holds bytes of the answer
+    bool piping_ = false;              ///< the user's pipe holds bytes of the answer
     bool answer_keeps_alive_ = false;  ///< by its head, another request may follow on this connection
     bool body_expected_ = true;
     unsigned interim_responses_ = 0;

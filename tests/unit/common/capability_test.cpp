@@ -15,7 +15,8 @@ TEST_CASE("authorization calls ask for authz", "[common]") {
 
 TEST_CASE("what is not Capability.Method asks for nothing that could be granted", "[common]") {
     for (const char* method : {"", ".", "VolumeDriver", "VolumeDriver.", ".Create", "a/VolumeDriver.Create",
-                               "VolumeDriver.Create/x", "VolumeDriver.Create?x"}) {
+                               "VolumeDriver.Create/x", "VolumeDriver.Create?x",
+                               "VolumeDriver.x%2f..%2fNetworkDriver.Join", "VolumeDriver.x\\..", "VolumeDriver.x;"}) {
         CHECK(capability_of_method(method).empty());
     }
 }

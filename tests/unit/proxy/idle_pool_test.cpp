@@ -16,7 +16,7 @@ namespace {
 /// Connects, and nothing more.
 struct Connecting final : UpstreamUser {
     void on_upstream_ready() override { ready = true; }
-    void on_connect_failed(const std::string&, bool) override {}
+    void on_connect_failed(const std::string&, ConnectFailure) override {}
     void on_response_head(const HttpHead&) override {}
     std::size_t take_body(std::string_view piece) override { return piece.size(); }
     void on_response_end(bool) override {}
