@@ -27,8 +27,9 @@ public:
         std::size_t came = 0;  ///< from the one socket
         std::size_t left = 0;  ///< for the other
     };
-    /// Moves what the two sockets allow without waiting, up to `limit` bytes and a pipe full. What they told (readiness,
-    /// end, failure) is in the channels. Precondition: `from.in` and `to.out` are empty, and neither end is TLS.
+    /// Moves what the two sockets allow without waiting, up to `limit` bytes and a pipe full. What they told
+    /// (readiness, end, failure) is in the channels. Precondition: `from.in` and `to.out` are empty, and neither end is
+    /// TLS.
     Moved move(Channel& from, Channel& to, std::uint64_t limit);
 
     /// Bytes that have come and not left yet.

@@ -5,9 +5,9 @@
 namespace brokerd {
 namespace {
 
-/// Room is watched for only once a write has found none: a Unix socket that is watched for it all the time reports
-/// each read of the peer, which would be a wake-up per message (measured: daemon/README.md, Decisions).
-constexpr std::uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLET;
+constexpr std::uint32_t events_for(bool reading, bool room) {
+    return EPOLLRDHUP | EPOLLET | (reading ? EPOLLIN : 0U) | (room ? EPOLLOUT : 0U);
+}
 
 }  // namespace
 
@@ -16,8 +16,9 @@ void Channel::open(UniqueFd socket, EventHandler& handler, bool is_connecting) {
     handler_ = &handler;
     stream = Stream{std::move(socket)};
     ended = broken = write_broken = short_read_ = readable_ = writable_ = hung_up_ = false;
+    watches_reading_ = true;
     watches_room_ = is_connecting;
-    loop_.add(stream.fd(), is_connecting ? kReadEvents | EPOLLOUT : kReadEvents, handler);
+    loop_.add(stream.fd(), events_for(true, is_connecting), handler);
 }
 
 void Channel::close() noexcept {
@@ -35,6 +36,7 @@ void Channel::note(std::uint32_t events) noexcept {
     // Behind a short read the end may wait, and its edge has been spent on this very event.
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
     if (both || (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
+    if ((events & EPOLLOUT) != 0 && !both) watch(watches_reading_, false);
     stream.note_ready(hung_up_);
 }
 
@@ -79,7 +81,7 @@ bool Channel::flush() {
                 break;
             case Stream::Status::again:
                 writable_ = false;
-                await_room();
+                watch(watches_reading_, true);
                 break;
             case Stream::Status::end:
             case Stream::Status::error:
@@ -119,7 +121,7 @@ std::size_t Channel::splice_out(int pipe, std::size_t count) {
             return put.count;
         case Stream::Status::again:
             writable_ = false;
-            await_room();
+            watch(watches_reading_, true);
             return 0;
         case Stream::Status::end:
         case Stream::Status::error:
@@ -129,10 +131,13 @@ std::size_t Channel::splice_out(int pipe, std::size_t count) {
     return 0;
 }
 
-/// From now on for this connection's life: one that once was slower than its peer will be again.
-void Channel::await_room() {
-    if (std::exchange(watches_room_, true)) return;
-    loop_.modify(stream.fd(), kReadEvents | EPOLLOUT, *handler_);
+/// Room is watched for only from when a write has found none until there is some: a Unix socket that is watched for it
+/// tells of each read of its peer, which would be a wake-up per message (daemon/README.md, Decisions).
+void Channel::watch(bool reading, bool room) noexcept {
+    if (reading == watches_reading_ && room == watches_room_) return;
+    watches_reading_ = reading;
+    watches_room_ = room;
+    loop_.modify(stream.fd(), events_for(reading, room), *handler_);
 }
 
 }  // namespace brokerd

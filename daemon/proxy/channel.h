@@ -30,6 +30,9 @@ public:
     void assume_ready() noexcept { readable_ = writable_ = true; }
     /// Takes note of what the loop told.
     void note(std::uint32_t events) noexcept;
+    /// Whether the loop tells what comes in. While nothing can be done with it, each piece would be a wake-up for
+    /// nothing.
+    void watch_reading(bool on) noexcept { watch(on, watches_room_); }
     /// Whether a write may be worth a try.
     [[nodiscard]] bool can_write() const noexcept { return writable_ && !write_broken; }
     /// Reads until `in` is full or nothing is left; true where anything was read or the end was reached. May move the
@@ -54,7 +57,7 @@ public:
     bool write_broken = false;  ///< writing failed; what the peer has sent before can still be read
 
 private:
-    void await_room();
+    void watch(bool reading, bool room) noexcept;
 
     EventLoop& loop_;
     EventHandler* handler_ = nullptr;
@@ -62,6 +65,7 @@ private:
     bool short_read_ = false;  ///< … is why it is not readable_
     bool writable_ = false;
     bool hung_up_ = false;
+    bool watches_reading_ = true;
     bool watches_room_ = false;
 };
 

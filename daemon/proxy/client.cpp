@@ -236,6 +236,7 @@ void Client::next_request() {
 void Client::start_closing() {
     state_ = State::closing;
     give_pipes_back();
+    channel_.watch_reading(true);
     channel_.in.clear();
     context_.deadlines.set(*this, kDrainLimit);
 }

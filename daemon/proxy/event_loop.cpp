@@ -94,8 +94,12 @@ void EventLoop::add(int fd, std::uint32_t events, EventHandler& handler) {
     watch(EPOLL_CTL_ADD, fd, events, &handler);
 }
 
-void EventLoop::modify(int fd, std::uint32_t events, EventHandler& handler) {
-    watch(EPOLL_CTL_MOD, fd, events, &handler);
+void EventLoop::modify(int fd, std::uint32_t events, EventHandler& handler) noexcept {
+    // Of a descriptor that is watched already; that fails for none of epoll_ctl(2)'s reasons.
+    epoll_event event{};
+    event.events = events;
+    event.data.ptr = &handler;
+    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
 void EventLoop::remove(int fd) noexcept {

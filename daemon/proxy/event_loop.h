@@ -54,7 +54,7 @@ public:
     /// Watches `fd`, which stays its owner's, until remove() or until it is closed.
     void add(int fd, std::uint32_t events, EventHandler& handler);
     /// Replaces the events that `fd` is watched for; those that hold already are told once more.
-    void modify(int fd, std::uint32_t events, EventHandler& handler);
+    void modify(int fd, std::uint32_t events, EventHandler& handler) noexcept;
     void remove(int fd) noexcept;
 
     /// Calls work.on_batch_end() when the present batch of events has been handled: what is written then wakes its
