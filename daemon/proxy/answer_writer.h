@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <string_view>
 
-#include "daemon/proxy/body_pipe.h"
-#include "daemon/proxy/channel.h"
 #include "daemon/proxy/message_writer.h"
 #include "daemon/proxy/upstream.h"
+#include "daemon/stream/body_pipe.h"
+#include "daemon/stream/channel.h"
 
 namespace brokerd {
 

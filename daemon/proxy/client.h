@@ -8,10 +8,10 @@
 #include "daemon/http/head_parser.h"
 #include "daemon/metrics/call_meter.h"
 #include "daemon/proxy/answer_writer.h"
-#include "daemon/proxy/channel.h"
-#include "daemon/proxy/deadline.h"
 #include "daemon/proxy/request_body.h"
 #include "daemon/proxy/upstream.h"
+#include "daemon/stream/channel.h"
+#include "daemon/stream/deadline.h"
 
 namespace brokerd {
 

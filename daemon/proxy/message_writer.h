@@ -4,8 +4,8 @@
 #include <string_view>
 
 #include "daemon/http/http_head.h"
-#include "daemon/proxy/byte_queue.h"
 #include "daemon/proxy/route.h"
+#include "daemon/stream/byte_queue.h"
 
 namespace brokerd {
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "daemon/http/body_parser.h"
-#include "daemon/proxy/body_pipe.h"
-#include "daemon/proxy/channel.h"
+#include "daemon/stream/body_pipe.h"
+#include "daemon/stream/channel.h"
 
 namespace brokerd {
 

@@ -12,7 +12,7 @@
 #include "common/manifest.h"
 #include "common/result.h"
 #include "daemon/proxy/answer_limits.h"
-#include "daemon/proxy/tls_context.h"
+#include "daemon/tls/tls_context.h"
 
 namespace brokerd {
 

@@ -8,11 +8,11 @@
 
 #include "daemon/http/body_parser.h"
 #include "daemon/http/head_parser.h"
-#include "daemon/proxy/body_pipe.h"
-#include "daemon/proxy/channel.h"
-#include "daemon/proxy/deadline.h"
 #include "daemon/proxy/route.h"
-#include "daemon/proxy/session_store.h"
+#include "daemon/stream/body_pipe.h"
+#include "daemon/stream/channel.h"
+#include "daemon/stream/deadline.h"
+#include "daemon/tls/session_store.h"
 
 namespace brokerd {
 

@@ -1,4 +1,4 @@
-#include "daemon/proxy/tls_context.h"
+#include "daemon/tls/tls_context.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -9,8 +9,8 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "daemon/proxy/cipher_order.h"
-#include "daemon/proxy/kernel_tls.h"
+#include "daemon/tls/cipher_order.h"
+#include "daemon/tls/kernel_tls.h"
 
 namespace brokerd {
 namespace {

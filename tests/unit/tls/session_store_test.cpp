@@ -1,10 +1,10 @@
-#include "daemon/proxy/session_store.h"
+#include "daemon/tls/session_store.h"
 
 #include <catch2/catch.hpp>
 
 #include <array>
 
-#include "daemon/proxy/tls_context.h"
+#include "daemon/tls/tls_context.h"
 
 using namespace brokerd;
 using namespace std::chrono_literals;

@@ -1,4 +1,4 @@
-#include "daemon/proxy/cipher_order.h"
+#include "daemon/tls/cipher_order.h"
 
 #include <algorithm>
 #include <string>

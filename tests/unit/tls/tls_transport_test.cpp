@@ -1,4 +1,4 @@
-#include "daemon/proxy/tls_transport.h"
+#include "daemon/tls/tls_transport.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>

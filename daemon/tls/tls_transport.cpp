@@ -1,4 +1,4 @@
-#include "daemon/proxy/tls_transport.h"
+#include "daemon/tls/tls_transport.h"
 
 #include <openssl/err.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "daemon/proxy/tls_connection.h"
+#include "daemon/tls/tls_connection.h"
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "daemon/loop/log.h"
-#include "daemon/proxy/tls_context.h"
+#include "daemon/tls/tls_context.h"
 
 namespace brokerd {
 namespace {

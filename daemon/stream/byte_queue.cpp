@@ -1,4 +1,4 @@
-#include "daemon/proxy/byte_queue.h"
+#include "daemon/stream/byte_queue.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "daemon/proxy/event_loop.h"
+#include "daemon/stream/event_loop.h"
 
 #include <sys/timerfd.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "daemon/proxy/stream.h"
+#include "daemon/stream/stream.h"
 
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -8,7 +8,7 @@
 #include <climits>
 
 #include "common/os/system_error.h"
-#include "daemon/proxy/tls_context.h"
+#include "daemon/tls/tls_context.h"
 
 namespace brokerd {
 

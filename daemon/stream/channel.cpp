@@ -1,4 +1,4 @@
-#include "daemon/proxy/channel.h"
+#include "daemon/stream/channel.h"
 
 #include <utility>
 

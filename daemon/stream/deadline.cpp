@@ -1,4 +1,4 @@
-#include "daemon/proxy/deadline.h"
+#include "daemon/stream/deadline.h"
 
 #include <vector>
 

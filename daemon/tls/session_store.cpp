@@ -1,4 +1,4 @@
-#include "daemon/proxy/session_store.h"
+#include "daemon/tls/session_store.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "daemon/proxy/cipher_order.h"
+#include "daemon/tls/cipher_order.h"
 
 #include <catch2/catch.hpp>
 

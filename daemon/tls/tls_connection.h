@@ -7,8 +7,8 @@
 #include <memory>
 #include <string_view>
 
-#include "daemon/proxy/session_store.h"
-#include "daemon/proxy/tls_transport.h"
+#include "daemon/tls/session_store.h"
+#include "daemon/tls/tls_transport.h"
 
 namespace brokerd {
 

@@ -1,4 +1,4 @@
-#include "daemon/proxy/body_pipe.h"
+#include "daemon/stream/body_pipe.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -2,7 +2,7 @@
 
 #include <boost/intrusive/list.hpp>
 
-#include "daemon/proxy/event_loop.h"
+#include "daemon/stream/event_loop.h"
 
 namespace brokerd {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/os/unique_fd.h"
-#include "daemon/proxy/channel.h"
+#include "daemon/stream/channel.h"
 
 namespace brokerd {
 

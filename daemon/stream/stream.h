@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "common/os/unique_fd.h"
-#include "daemon/proxy/tls_connection.h"
+#include "daemon/tls/tls_connection.h"
 
 namespace brokerd {
 
@@ -29,8 +29,8 @@ public:
     Stream() noexcept = default;
     explicit Stream(UniqueFd socket) noexcept : socket_{std::move(socket)} {}
 
-    /// Puts TLS, as a client, over the connected socket; `tls` was made for it. Call handshake() until it no longer says
-    /// `again`.
+    /// Puts TLS, as a client, over the connected socket; `tls` was made for it. Call handshake() until it no longer
+    /// says `again`.
     void start_tls(std::unique_ptr<TlsConnection> tls) noexcept { tls_ = std::move(tls); }
     /// ok: done (count is 0). error: refused, with the reason.
     [[nodiscard]] Moved handshake();

@@ -1,4 +1,4 @@
-#include "daemon/proxy/kernel_tls.h"
+#include "daemon/tls/kernel_tls.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -9,7 +9,7 @@
 
 #include "common/endpoint.h"
 #include "common/result.h"
-#include "daemon/proxy/tls_connection.h"
+#include "daemon/tls/tls_connection.h"
 
 namespace brokerd {
 

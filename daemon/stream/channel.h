@@ -2,9 +2,9 @@
 
 #include <cstdint>
 
-#include "daemon/proxy/byte_queue.h"
-#include "daemon/proxy/event_loop.h"
-#include "daemon/proxy/stream.h"
+#include "daemon/stream/byte_queue.h"
+#include "daemon/stream/event_loop.h"
+#include "daemon/stream/stream.h"
 
 namespace brokerd {
 
