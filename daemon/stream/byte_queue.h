@@ -11,15 +11,16 @@ namespace brokerd {
 /// and a busy one allocates none. Thread: one proxy thread's. Outlives its queues.
 class BlockPool {
 public:
-    /// Large enough for a head of kMaxHeadBytes with what a rewrite adds, and for body copies in few system calls.
-    static constexpr std::size_t kBlockBytes = std::size_t{64} << 10;
+    /// Large enough for a head of kMaxHeadBytes with what a rewrite adds, and for body copies in few system calls and
+    /// wake-ups of their reader (measured: daemon/README.md, Decisions).
+    static constexpr std::size_t kBlockBytes = std::size_t{128} << 10;
     using Block = std::unique_ptr<char[]>;
 
     [[nodiscard]] Block take();
     void give_back(Block block);
 
 private:
-    /// More free blocks than this are returned to the allocator: 4 MiB per thread.
+    /// More free blocks than this are returned to the allocator: 8 MiB per thread, where bodies have filled them.
     static constexpr std::size_t kMaxFree = 64;
 
     std::vector<Block> free_;
