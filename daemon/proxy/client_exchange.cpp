@@ -202,10 +202,7 @@ void Client::give_pipes_back() {
 
 void Client::drop_upstream() {
     give_pipes_back();
-    if (!upstream_) return;
-    upstream_->close();
-    context_.loop.retire(std::move(upstream_));
-    upstream_.reset();
+    drop(context_, upstream_);
 }
 
 /// For the plugin, from the last progress of the request.

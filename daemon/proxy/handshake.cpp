@@ -12,9 +12,7 @@ Handshake::Handshake(ThreadContext& context, std::shared_ptr<const Target> targe
 
 Handshake::~Handshake() {
     DeadlineList::clear(*this);
-    if (!upstream_) return;
-    upstream_->close();
-    context_.loop.retire(std::move(upstream_));
+    drop(context_, upstream_);
 }
 
 void Handshake::start(std::chrono::milliseconds limit) {
@@ -60,7 +58,11 @@ void Handshake::on_response_end(bool reusable) {
 }
 
 void Handshake::on_connect_failed(const std::string& reason, ConnectFailure cause) {
-    finish({cause == ConnectFailure::refused ? HandshakeOutcome::Kind::refused : HandshakeOutcome::Kind::unreachable, 0, {}, reason}, false);
+    finish({cause == ConnectFailure::refused ? HandshakeOutcome::Kind::refused : HandshakeOutcome::Kind::unreachable,
+            0,
+            {},
+            reason},
+           false);
 }
 
 void Handshake::on_upstream_failed(const std::string& reason, bool malformed) {
@@ -88,10 +90,7 @@ void Handshake::finish(HandshakeOutcome outcome, bool keep) {
     const auto self = shared_from_this();
     DeadlineList::clear(*this);
     std::shared_ptr<Upstream> upstream = std::move(upstream_);
-    if (!keep) {
-        upstream->close();
-        context_.loop.retire(std::move(upstream));
-    }
+    if (!keep) drop(context_, upstream);
     if (const Done done = std::move(done_)) done(std::move(outcome), std::move(upstream));
 }
 

@@ -64,8 +64,7 @@ void ProxyThread::handshake(std::uint64_t call, std::uint64_t id, std::shared_pt
                 if (const auto slot = slots_.find(id); slot != slots_.end()) {
                     slot->second->park_handshaken(std::move(upstream));
                 } else {  // withdrawn meanwhile, or never published
-                    upstream->close();
-                    context_.loop.retire(std::move(upstream));
+                    drop(context_, upstream);
                 }
             }
             done(std::move(outcome));

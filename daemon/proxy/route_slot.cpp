@@ -19,7 +19,10 @@ constexpr std::chrono::seconds kWarningPause{10};
 
 RouteSlot::RouteSlot(ThreadContext& context, const RouteReports& reports, std::shared_ptr<const UniqueFd> listener,
                      std::shared_ptr<const Route> route)
-    : context_{context}, reports_{reports}, listener_{std::move(listener)}, route_{std::move(route)},
+    : context_{context},
+      reports_{reports},
+      listener_{std::move(listener)},
+      route_{std::move(route)},
       idle_{context, [this](const std::shared_ptr<const Target>& target) { reports_.suspect(route_->id, target); }} {
     listen();
 }
@@ -82,7 +85,7 @@ void RouteSlot::set_route(std::shared_ptr<const Route> route) {
     if (moved) drop_idle();
     if (handshaken && route_->state == Route::State::active && handshaken->target() == route_->target)
         park(std::move(handshaken));
-    drop(handshaken);
+    drop(context_, handshaken);
     if (route_->state == Route::State::waiting) return;
     // A client may leave while others are told: work on a list of its own.
     std::vector<std::shared_ptr<Client>> waiting;
@@ -104,33 +107,25 @@ void RouteSlot::withdraw(std::function<void()> emptied) {
 }
 
 void RouteSlot::park(std::shared_ptr<Upstream> upstream) {
-    if (upstream->target() != route_->target || emptied_) return drop(upstream);
+    if (upstream->target() != route_->target || emptied_) return drop(context_, upstream);
     idle_.put(std::move(upstream));
 }
 
 void RouteSlot::park_handshaken(std::shared_ptr<Upstream> upstream) {
     if (upstream->target() == route_->target) return park(std::move(upstream));
-    drop(handshaken_);
+    drop(context_, handshaken_);
     handshaken_ = std::move(upstream);
     handshaken_->park(*this);
 }
 
 /// The handshake's connection has ended before its route came.
 void RouteSlot::on_idle_end(Upstream& ended) {
-    if (handshaken_.get() == &ended) drop(handshaken_);
+    if (handshaken_.get() == &ended) drop(context_, handshaken_);
 }
 
 void RouteSlot::drop_idle() {
     idle_.clear();
-    drop(handshaken_);
-}
-
-/// Not destroyed at once: an event for it may stand later in the present batch.
-void RouteSlot::drop(std::shared_ptr<Upstream>& upstream) {
-    if (!upstream) return;
-    upstream->close();
-    context_.loop.retire(std::move(upstream));
-    upstream.reset();
+    drop(context_, handshaken_);
 }
 
 void RouteSlot::note_wanted() {

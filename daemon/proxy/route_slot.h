@@ -72,7 +72,6 @@ private:
     void accept_some();
     void on_idle_end(Upstream& ended) override;
     void drop_idle();
-    void drop(std::shared_ptr<Upstream>& upstream);
 
     ThreadContext& context_;
     const RouteReports& reports_;

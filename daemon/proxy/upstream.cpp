@@ -331,4 +331,10 @@ void Upstream::parse_body() {
                            !channel_.broken && !channel_.write_broken);
 }
 
+void drop(ThreadContext& context, std::shared_ptr<Upstream>& upstream) {
+    if (!upstream) return;
+    upstream->close();
+    context.loop.retire(std::exchange(upstream, nullptr));
+}
+
 }  // namespace brokerd

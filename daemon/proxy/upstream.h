@@ -185,4 +185,8 @@ private:
     std::uint64_t written_before_ = 0;
 };
 
+/// Ends a connection and lets go of it: `upstream` is null afterwards, and may be before. The object itself lives until
+/// the end of the batch, in which an event for it may still stand.
+void drop(ThreadContext& context, std::shared_ptr<Upstream>& upstream);
+
 }  // namespace brokerd
