@@ -34,8 +34,8 @@ EventLoop::EventLoop()
     if (!epoll_) throw_errno("epoll_create1");
     if (!ticker_) throw_errno("timerfd_create");
     // The sources that are no handlers are told by the addresses of what they belong to.
-    watch(EPOLL_CTL_ADD, posted_.descriptor(), EPOLLIN, &posted_);
-    watch(EPOLL_CTL_ADD, ticker_.get(), EPOLLIN, &ticker_);
+    watch(posted_.descriptor(), EPOLLIN, &posted_);
+    watch(ticker_.get(), EPOLLIN, &ticker_);
 }
 
 void EventLoop::run(const std::function<void()>& on_tick) {
@@ -83,23 +83,24 @@ void EventLoop::stop() {
     post([this] { stopping_ = true; });
 }
 
-void EventLoop::watch(int operation, int fd, std::uint32_t events, void* handler) {
+bool EventLoop::control(int operation, int fd, std::uint32_t events, void* handler) noexcept {
     epoll_event event{};
     event.events = events;
     event.data.ptr = handler;
-    if (epoll_ctl(epoll_.get(), operation, fd, &event) != 0) throw_errno("epoll_ctl");
+    return epoll_ctl(epoll_.get(), operation, fd, &event) == 0;
+}
+
+void EventLoop::watch(int fd, std::uint32_t events, void* handler) {
+    if (!control(EPOLL_CTL_ADD, fd, events, handler)) throw_errno("epoll_ctl");
 }
 
 void EventLoop::add(int fd, std::uint32_t events, EventHandler& handler) {
-    watch(EPOLL_CTL_ADD, fd, events, &handler);
+    watch(fd, events, &handler);
 }
 
 void EventLoop::modify(int fd, std::uint32_t events, EventHandler& handler) noexcept {
     // Of a descriptor that is watched already; that fails for none of epoll_ctl(2)'s reasons.
-    epoll_event event{};
-    event.events = events;
-    event.data.ptr = &handler;
-    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+    static_cast<void>(control(EPOLL_CTL_MOD, fd, events, &handler));
 }
 
 void EventLoop::remove(int fd) noexcept {

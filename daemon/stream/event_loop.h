@@ -80,7 +80,8 @@ public:
     }
 
 private:
-    void watch(int operation, int fd, std::uint32_t events, void* handler);
+    [[nodiscard]] bool control(int operation, int fd, std::uint32_t events, void* handler) noexcept;
+    void watch(int fd, std::uint32_t events, void* handler);
     void start_or_stop_ticking(bool on) noexcept;
     void read_ticks(const std::function<void()>& on_tick);
     void run_deferred() noexcept;
