@@ -37,13 +37,17 @@ struct End {
     UniqueFd peer;
 };
 
-}  // namespace
-
-TEST_CASE("a pipe moves no more than it is allowed, and tells the rest", "[proxy]") {
+/// Where bytes come from, and where they go.
+struct Ends {
     EventLoop loop;
     BlockPool blocks;
     End from{loop, blocks};
     End to{loop, blocks};
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Ends, "a pipe moves no more than it is allowed, and tells the rest", "[proxy]") {
     const auto pipe = BodyPipe::make();
     REQUIRE(pipe != nullptr);
     REQUIRE(::send(from.peer.get(), "bodynext", 8, 0) == 8);
@@ -58,11 +62,7 @@ TEST_CASE("a pipe moves no more than it is allowed, and tells the rest", "[proxy
     CHECK_FALSE(from.channel.ended);
 }
 
-TEST_CASE("a pipe tells the end and keeps what the reader does not take", "[proxy]") {
-    EventLoop loop;
-    BlockPool blocks;
-    End from{loop, blocks};
-    End to{loop, blocks};
+TEST_CASE_METHOD(Ends, "a pipe tells the end and keeps what the reader does not take", "[proxy]") {
     const auto pipe = BodyPipe::make();
     const std::string piece(64 << 10, 'x');
     std::size_t came = 0;
@@ -86,11 +86,7 @@ TEST_CASE("a pipe tells the end and keeps what the reader does not take", "[prox
     CHECK(read == came);
 }
 
-TEST_CASE("only an empty pipe is used again", "[proxy]") {
-    EventLoop loop;
-    BlockPool blocks;
-    End from{loop, blocks};
-    End to{loop, blocks};
+TEST_CASE_METHOD(Ends, "only an empty pipe is used again", "[proxy]") {
     BodyPipePool pool;
     auto pipe = pool.take();
     const BodyPipe* const first = pipe.get();
