@@ -124,6 +124,13 @@ void write_json(JsonWriter& writer, const PluginView& view) {
         writer.EndObject();
     }
     writer.EndArray();
+    if (view.enabled) {
+        write_member(writer, "Id", view.id);
+        write_member(writer, "Reference", view.reference);
+        write_member(writer, "Description", view.description);
+        write_key(writer, "Enabled");
+        writer.Bool(*view.enabled);
+    }
     writer.EndObject();
 }
 
@@ -168,6 +175,11 @@ PluginView plugin_view_from_json(const rapidjson::Value& value) {
     view.tls = tls_member(value);
     view.warnings = strings_member(value, "Warnings");
     view.shadows = shadows_member(value);
+    view.id = string_member(value, "Id");
+    view.reference = string_member(value, "Reference");
+    view.description = string_member(value, "Description");
+    const rapidjson::Value* enabled = member(value, "Enabled");
+    if (enabled != nullptr && enabled->IsBool()) view.enabled = enabled->GetBool();
     return view;
 }
 

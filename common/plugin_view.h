@@ -25,9 +25,9 @@ struct PluginView {
         bool client_certificate = false;
     };
 
-    std::string name;                     ///< JSON Name
-    std::string kind = "legacy";          ///< JSON Kind: legacy or managed
-    std::string state;                    ///< JSON State: discovered, activating, active, failed, invalid
+    std::string name;             ///< JSON Name
+    std::string kind = "legacy";  ///< JSON Kind: legacy or managed
+    std::string state;  ///< JSON State: discovered, activating, active, failed, invalid; managed: disabled, enabled
     std::vector<std::string> implements;  ///< JSON Implements: the manifest, empty until the first activation
     std::string endpoint;                 ///< JSON Endpoint: URL, empty where the definition is invalid
     std::string definition;               ///< JSON Definition: the file that defines it
@@ -39,6 +39,12 @@ struct PluginView {
     std::optional<Tls> tls;               ///< JSON TLS {Verify, ClientCertificate}
     std::vector<std::string> warnings;    ///< JSON Warnings
     std::vector<Shadow> shadows;          ///< JSON Shadows [{File, Reason}]
+
+    // Of a managed plugin, and left out of the JSON for others:
+    std::string id;               ///< JSON Id: 64 hexadecimal digits
+    std::string reference;        ///< JSON Reference: the image that it was installed from
+    std::string description;      ///< JSON Description
+    std::optional<bool> enabled;  ///< JSON Enabled: what the operator asked for
 };
 
 /// One thing that happened to a plugin.
