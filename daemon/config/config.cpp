@@ -124,6 +124,17 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
                    "eager: activate a plugin when it is found; lazy: when it is first asked for")
         ->transform(CLI::CheckedTransformer(activation))
         ->default_str("eager");
+    app.add_option("--insecure-registry", config.insecure_registries,
+                   "A registry that may be spoken to without TLS or with a certificate that nobody vouches for: "
+                   "HOST[:PORT], or a network as ADDRESS/BITS; may be repeated")
+        ->type_name("HOST");
+    app.add_option("--registry-mirror", config.registry_mirrors,
+                   "Where to ask for images of docker.io first: http[s]://HOST[:PORT]; may be repeated")
+        ->type_name("URL");
+    app.add_option("--registry-certs", config.registry_certs,
+                   "Where certificates for registries are: DIR/HOST[:PORT]/{ca.crt,client.cert,client.key}")
+        ->check(absolute)
+        ->capture_default_str();
     app.add_flag("--allow-unsafe-files", config.allow_unsafe_files,
                  "Accept definitions that others than root can write (for tests)");
     const std::map<std::string, Config::LogDetail> levels{{"error", Config::LogDetail::error},

@@ -27,6 +27,9 @@ struct Config {
     std::chrono::seconds activation_timeout{30};
     AnswerTimeouts answer_timeouts;
     bool lazy_activation = false;
+    std::vector<std::string> insecure_registries;  ///< HOST[:PORT] or a network as ADDRESS/BITS
+    std::vector<std::string> registry_mirrors;     ///< URLs
+    std::string registry_certs = "/etc/docker/certs.d";
     bool allow_unsafe_files = false;
     LogDetail log_level = LogDetail::info;
 };
