@@ -1,0 +1,26 @@
+#include "daemon/control/exchange.h"
+
+#include <exception>
+
+#include "daemon/control/error_reply.h"
+#include "daemon/control/http_server.h"
+#include "daemon/loop/log.h"
+
+namespace brokerd {
+
+void Exchange::reply(ControlReply reply) const {
+    server_->post([self = *this, reply = std::move(reply)](HttpServer& server) { server.finish(self, reply); });
+}
+
+void Exchange::reply_with(std::function<ControlReply()> format) const {
+    server_->post([self = *this, format = std::move(format)](HttpServer& server) {
+        try {
+            server.finish(self, format());
+        } catch (const std::exception& error) {
+            log_error("control socket: formatting an answer failed: {}", error.what());
+            server.finish(self, error_reply::internal_error(error.what()));
+        }
+    });
+}
+
+}  // namespace brokerd

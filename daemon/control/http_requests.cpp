@@ -1,0 +1,192 @@
+#include <exception>
+
+#include "common/plugin_name.h"
+#include "daemon/control/error_reply.h"
+#include "daemon/control/http_server.h"
+#include "daemon/loop/log.h"
+
+// The life of a request on its connection: arriving, being handled, being answered. http_server.cpp has the loop.
+
+namespace brokerd {
+
+void HttpServer::on_readable(HttpConnection& connection) {
+    if (connection.state == HttpConnection::State::draining) {
+        const auto outcome = connection.discard();
+        if (outcome == HttpConnection::Io::end || outcome == HttpConnection::Io::failed) close(connection);
+        return;
+    }
+    if (connection.state != HttpConnection::State::receiving) return;
+    switch (connection.read()) {
+        case HttpConnection::Io::progress:
+            return advance(connection);
+        case HttpConnection::Io::would_block:
+            return;
+        case HttpConnection::Io::failed:
+            return close(connection);
+        case HttpConnection::Io::end:
+            if (connection.parser.end_of_input() == RequestParser::Progress::need_more) return close(connection);
+            return refuse(connection, error_reply::incomplete_request());
+    }
+}
+
+/// Makes a request of what has arrived, if there is a whole one.
+void HttpServer::advance(HttpConnection& connection) {
+    const bool had_head = connection.parser.has_head();
+    const bool was_idle = connection.parser.end_of_input() == RequestParser::Progress::need_more;
+    switch (connection.parser.feed(connection.input)) {
+        case RequestParser::Progress::malformed:
+            return refuse(connection, connection.parser.refusal());
+        case RequestParser::Progress::complete:
+            return handle(connection);
+        case RequestParser::Progress::need_more:
+            if (was_idle) set_deadline(connection, limits_.head);
+            if (!had_head && connection.parser.has_head()) set_deadline(connection, limits_.body);
+            return await_more(connection);
+    }
+}
+
+void HttpServer::await_more(HttpConnection& connection) {
+    if (!connection.parser.take_expectation()) return;
+    connection.queue("HTTP/1.1 100 Continue\r\n\r\n");
+    // These few bytes fit into an empty socket buffer, or the client does not read at all.
+    if (connection.flush() != HttpConnection::Io::end) close(connection);
+}
+
+void HttpServer::handle(HttpConnection& connection) {
+    connection.keep_alive = connection.parser.keep_alive();
+    const ControlRequest request = connection.parser.take();
+    connection.to_head = request.method == "HEAD";
+    connection.chunked = request.streams_chunked;
+    if (!connection.refused.empty()) {
+        const std::string group = policy_.allowed_group ? group_name(*policy_.allowed_group) : std::string{};
+        return refuse(connection, error_reply::peer_not_allowed(connection.refused, group));
+    }
+    connection.state = HttpConnection::State::answering;
+    connection.exchange = ++last_exchange_;
+    connection.reply_within = limits_.reply;
+    set_deadline(connection, limits_.reply);
+    update_interest(connection);
+    const Exchange exchange{mailbox_, connection.id(), connection.exchange};
+    try {
+        handler_(request, exchange);
+    } catch (const std::exception& error) {
+        log_error("control socket: {} {} failed: {}", request.method, escaped(request.path), error.what());
+        exchange.reply(error_reply::internal_error(error.what()));
+    }
+}
+
+HttpConnection* HttpServer::find(const Exchange& exchange) {
+    const auto found = connections_.find(exchange.connection());
+    if (found == connections_.end() || found->second->exchange != exchange.number()) return nullptr;
+    return found->second.get();
+}
+
+void HttpServer::expect_reply_within(const Exchange& exchange, std::chrono::milliseconds time) {
+    HttpConnection* connection = find(exchange);
+    if (connection == nullptr || connection->state != HttpConnection::State::answering) return;
+    connection->reply_within = time;
+    set_deadline(*connection, time);
+}
+
+void HttpServer::finish(const Exchange& exchange, const ControlReply& reply) {
+    HttpConnection* connection = find(exchange);
+    if (connection == nullptr || connection->state != HttpConnection::State::answering) return;
+    send_reply(*connection, reply, connection->keep_alive);
+}
+
+bool HttpServer::open_stream(const Exchange& exchange, const std::string& content_type, std::function<void()> closed) {
+    HttpConnection* connection = find(exchange);
+    if (connection == nullptr || connection->state != HttpConnection::State::answering) return false;
+    if (streams_ >= limits_.streams) {
+        send_reply(*connection, error_reply::too_many_watchers(limits_.streams), connection->keep_alive);
+        return false;
+    }
+    ++streams_;
+    connection->state = HttpConnection::State::streaming;
+    connection->stream_closed = std::move(closed);
+    set_deadline(*connection, std::nullopt);
+    connection->queue(stream_head(content_type, connection->chunked));
+    write_on(*connection);
+    return find(exchange) != nullptr;
+}
+
+bool HttpServer::send(const Exchange& exchange, std::string_view bytes) {
+    HttpConnection* connection = find(exchange);
+    if (connection == nullptr || connection->state != HttpConnection::State::streaming) return false;
+    if (bytes.empty()) return true;  // an empty chunk would end the body
+    if (connection->queued() + bytes.size() > limits_.stream_backlog) {
+        log_warning("control socket: dropped a watcher that left {} bytes unread", connection->queued());
+        close(*connection);
+        return false;
+    }
+    if (connection->chunked) {
+        connection->queue(fmt::format("{:x}\r\n", bytes.size()));
+        connection->queue(bytes);
+        connection->queue("\r\n");
+    } else {
+        connection->queue(bytes);
+    }
+    write_on(*connection);
+    return find(exchange) != nullptr;
+}
+
+/// Answers and ends the connection: after this the two sides may disagree about where the next request begins.
+void HttpServer::refuse(HttpConnection& connection, const ControlReply& reply) {
+    send_reply(connection, reply, false);
+}
+
+void HttpServer::send_reply(HttpConnection& connection, const ControlReply& reply, bool keep_alive) {
+    connection.keep_alive = keep_alive;
+    connection.queue(to_bytes(reply, connection.to_head, keep_alive));
+    connection.state = HttpConnection::State::replying;
+    set_deadline(connection, limits_.write_stall);
+    write_on(connection);
+}
+
+void HttpServer::on_writable(HttpConnection& connection) {
+    write_on(connection);
+}
+
+void HttpServer::write_on(HttpConnection& connection) {
+    const bool streaming = connection.state == HttpConnection::State::streaming;
+    switch (connection.flush()) {
+        case HttpConnection::Io::failed:
+            return close(connection);
+        case HttpConnection::Io::end:
+            if (streaming) break;
+            return replied(connection);
+        case HttpConnection::Io::progress:
+            if (!streaming) set_deadline(connection, limits_.write_stall);
+            break;
+        case HttpConnection::Io::would_block:
+            break;
+    }
+    update_interest(connection);
+}
+
+void HttpServer::replied(HttpConnection& connection) {
+    connection.to_head = false;
+    if (!connection.keep_alive) {
+        // Closing with bytes unread would reset the connection under the answer.
+        connection.end_output();
+        connection.state = HttpConnection::State::draining;
+        set_deadline(connection, limits_.linger);
+        return update_interest(connection);
+    }
+    connection.state = HttpConnection::State::receiving;
+    set_deadline(connection, limits_.idle);
+    update_interest(connection);
+    // The next request may have come with the last one. Its answer arrives by mail, so this does not recurse for long.
+    if (!connection.input.empty()) advance(connection);
+}
+
+void HttpServer::close(HttpConnection& connection) {
+    const std::function<void()> closed = std::move(connection.stream_closed);
+    if (connection.state == HttpConnection::State::streaming) --streams_;
+    set_deadline(connection, std::nullopt);
+    connections_.erase(connection.id());
+    out_of_descriptors_until_.reset();
+    if (closed) closed();
+}
+
+}  // namespace brokerd
