@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -39,8 +40,15 @@ public:
     void let_go(const Digest& digest) noexcept;
     void keep_until(const Digest& digest, std::chrono::steady_clock::time_point end);
 
-    void own_file(const std::string& name);
+    /// A name that no other writer has; its file is safe from collection until it is disowned.
+    [[nodiscard]] std::string own_new_file();
     void disown_file(const std::string& name) noexcept;
+    /// Calls `change` while nothing else that changes names through this object runs.
+    template <class Change>
+    auto exclusively(Change change) {
+        const std::lock_guard lock{mutex_};
+        return change();
+    }
     /// Calls `remove` unless a live writer owns the file; no writer begins meanwhile.
     template <class Remove>
     void unless_owned(const std::string& name, Remove remove) {
@@ -48,7 +56,7 @@ public:
         if (!files_.contains(name)) remove();
     }
 
-    /// While one lives, what is let go counts as held. Move-only by being neither.
+    /// While one lives, what is let go still counts as held.
     class Collection {
     public:
         explicit Collection(BlobPins& pins);
@@ -75,8 +83,9 @@ private:
     std::map<Digest, unsigned> held_;
     std::map<Digest, std::chrono::steady_clock::time_point> kept_;
     std::set<std::string> files_;
+    std::uint64_t next_file_ = 1;
     unsigned collections_ = 0;
-    std::set<Digest> let_go_meanwhile_;
+    std::set<Digest> held_meanwhile_;  ///< held at any moment since the first of the collections began
 };
 
 }  // namespace brokerd

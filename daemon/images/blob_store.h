@@ -65,8 +65,8 @@ public:
     /// Keeps a blob from being collected for as long as the pin lives, whether the blob is there yet or not. A job pins
     /// what it needs before it looks whether it is there, and lets go when the inventory names it.
     [[nodiscard]] BlobPin pin(const Digest& digest) const;
-    /// Keeps a blob for this long from now (what was loaded and waits for its install); 0 ends an earlier one. In memory
-    /// only: a restart ends it.
+    /// Keeps a blob for this long from now (what was loaded and waits for its install); 0 ends an earlier one. In
+    /// memory only: a restart ends it.
     void keep_for(const Digest& digest, std::chrono::minutes duration);
 
     /// Tells which blobs the installed plugins use.

@@ -18,7 +18,8 @@ namespace brokerd {
 inline constexpr std::string_view kDockerManifestType = "application/vnd.docker.distribution.manifest.v2+json";
 inline constexpr std::string_view kDockerManifestListType = "application/vnd.docker.distribution.manifest.list.v2+json";
 inline constexpr std::string_view kDockerSchema1Type = "application/vnd.docker.distribution.manifest.v1+json";
-inline constexpr std::string_view kDockerSignedSchema1Type = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+inline constexpr std::string_view kDockerSignedSchema1Type =
+    "application/vnd.docker.distribution.manifest.v1+prettyjws";
 inline constexpr std::string_view kOciManifestType = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::string_view kOciIndexType = "application/vnd.oci.image.index.v1+json";
 /// DESIGN.md section 8: what makes an image a plugin.

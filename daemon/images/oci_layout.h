@@ -36,7 +36,8 @@ struct LoadedImage {
 };
 
 struct LayoutRequest {
-    /// Which image, where there are several: a reference or a tag as the layout names it. Empty: the one for `platform`.
+    /// Which image, where there are several: a reference or a tag as the layout names it. Empty: the one for
+    /// `platform`.
     std::string name;
     Platform platform = Platform::of_host();
     /// Told of each piece that was copied; false ends the loading. May be empty.
@@ -45,7 +46,8 @@ struct LayoutRequest {
 
 /// Copies a plugin's image from an OCI image layout directory (OCI image-spec, "Image Layout") into the store, each
 /// blob verified as it is copied. The directory is hostile: nothing outside of it is read, whatever links it has, and
-/// files are no larger than they were announced. `directory` is borrowed. Thread: a worker, as it reads and writes much.
+/// files are no larger than they were announced. `directory` is borrowed. Thread: a worker, as it reads and writes
+/// much.
 [[nodiscard]] Result<LoadedImage> load_layout(int directory, BlobStore& store, const LayoutRequest& request);
 
 /// What goes into an archive that is an OCI layout, in this order.
