@@ -8,26 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "common/client_error.h"
 #include "common/plugin_stats.h"
 #include "common/plugin_view.h"
 #include "common/result.h"
 #include "common/unix_http.h"
 
 namespace brokerd {
-
-/// Why the daemon did not do what was asked. `message` is one sentence for a person: what failed, why, what to do.
-/// It may quote the daemon and, through it, a plugin: escape it before it reaches a terminal.
-struct ClientError {
-    enum class Kind {
-        no_daemon,  ///< nobody could be reached, or it went away before its answer was complete
-        no_answer,  ///< it did not answer in time, or with something that is not its protocol, or with too much
-        answered,   ///< it answered, with `status`, that it cannot or will not
-    };
-
-    Kind kind = Kind::no_answer;
-    int status = 0;
-    std::string message;
-};
 
 /// The control socket of `host`: "unix:///run/brokerd/control.sock" or the bare path. An error says what to write.
 [[nodiscard]] Result<std::string> control_socket_of(std::string_view host);

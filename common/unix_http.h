@@ -11,17 +11,32 @@
 
 namespace brokerd {
 
+/// A request's body that is read from a descriptor while it is sent, in chunks: nobody knows its length beforehand.
+struct BodyStream {
+    int fd = -1;  ///< borrowed, read to its end
+    /// Asked at the end of `fd`, may wait: a sentence that says why the body is not whole breaks the request off, so
+    /// that nobody takes a part for the whole. Empty: whole. Not set: always whole.
+    std::function<std::string()> missing;
+};
+
 struct HttpRequest {
-    std::string_view method;  ///< "GET" or "POST"
-    std::string target;       ///< path and query, percent-encoded by the caller
-    std::string_view body;    ///< JSON; sent with its length where the method is POST
+    std::string_view method;             ///< "GET", "POST" or "DELETE"
+    std::string target;                  ///< path and query, percent-encoded by the caller
+    std::string_view body;               ///< sent with its length where the method is POST and there is no `stream`
+    const BodyStream* stream = nullptr;  ///< borrowed
+    std::string_view content_type = "application/json";
+    /// Header X-Registry-Auth of Docker's API: base64url of a JSON object, or empty for none.
+    std::string_view registry_auth = {};
 };
 
 struct HttpReply {
     int status = 0;
     std::string server;       ///< header Server, may be empty
     std::string api_version;  ///< header Api-Version, may be empty
+    std::string plugin_name;  ///< header Docker-Plugin-Name, may be empty
     std::string body;
+
+    [[nodiscard]] bool good() const noexcept { return status >= 200 && status <= 299; }
 };
 
 /// Why there is no whole answer.
@@ -35,6 +50,8 @@ struct TransportError {
         disconnected,  ///< the other side went away before its answer was complete
         malformed,     ///< what came is not HTTP/1.1
         too_large,
+        body_failed,  ///< the request's own body could not be read whole; `detail` is the reason
+        interrupted,  ///< by Wires::interrupt_fd
     };
 
     Kind kind = Kind::cannot_connect;
@@ -47,11 +64,18 @@ struct TransportError {
 class UnixHttp {
 public:
     struct Limits {
-        std::chrono::milliseconds time;  ///< from connecting to the last byte; for a stream, to the end of the header
-        std::size_t body_bytes;          ///< for a stream: of one piece of the body that the receiver has not taken
+        /// From connecting to the last byte; for a stream, to the end of the header. Where the request's body is a
+        /// stream too, it starts again with each piece of it.
+        std::chrono::milliseconds time;
+        std::size_t body_bytes;  ///< for a stream: of one piece of the body that the receiver has not taken
+    };
+    /// What else ends an exchange; borrowed, -1 for none.
+    struct Wires {
+        int hangup_fd = -1;     ///< in error: the reader of our own output went away
+        int interrupt_fd = -1;  ///< readable: the user wants no more of it
     };
     struct Streamed {
-        HttpReply reply;            ///< without the body of a 200: the receiver had it
+        HttpReply reply;            ///< without the body of a 2xx: the receiver had it
         bool stopped_here = false;  ///< by the receiver or the hang-up, not by the other side
     };
     /// Takes bytes from the front of `body`, as many as it likes, by erasing them; false ends the stream.
@@ -59,13 +83,14 @@ public:
 
     explicit UnixHttp(std::string socket_path) noexcept : path_{std::move(socket_path)} {}
 
-    [[nodiscard]] Result<HttpReply, TransportError> exchange(const HttpRequest& request, Limits limits) const;
+    [[nodiscard]] Result<HttpReply, TransportError> exchange(const HttpRequest& request, Limits limits,
+                                                             Wires wires = {-1, -1}) const;
 
-    /// Hands the body of a 200 to `receive` as it comes, for as long as it comes: returns when `receive` says so, when
-    /// the other side ends the answer, or when `hangup_fd` (borrowed, -1 for none) is in error: the reader of our own
-    /// output went away. An answer with another status is collected and returned as exchange() does.
+    /// Hands the body of a 2xx to `receive` as it comes, for as long as it comes: returns when `receive` says so, when
+    /// the other side ends the answer, or when a wire ends it. An answer with another status is collected and returned
+    /// as exchange() does.
     [[nodiscard]] Result<Streamed, TransportError> stream(const HttpRequest& request, Limits limits,
-                                                          const Receiver& receive, int hangup_fd) const;
+                                                          const Receiver& receive, Wires wires) const;
 
     [[nodiscard]] const std::string& socket_path() const noexcept { return path_; }
 

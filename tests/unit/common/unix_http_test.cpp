@@ -152,7 +152,7 @@ TEST_CASE("a stream is handed on as it comes, and ends when its receiver has eno
         seen += std::exchange(body, {});
         return seen.size() < 3;
     };
-    const auto end = UnixHttp{server.path()}.stream({"GET", "/x", {}}, kAmple, receive, -1);
+    const auto end = UnixHttp{server.path()}.stream({"GET", "/x", {}}, kAmple, receive, {});
     REQUIRE(end);
     CHECK(end->stopped_here);
     CHECK(seen == "one");
@@ -169,7 +169,7 @@ TEST_CASE("a stream may be silent for longer than an answer", "[client]") {
         reader.reset();
     }};
     const auto end = UnixHttp{server.path()}.stream(
-        {"GET", "/x", {}}, kShort, [](std::string&) { return true; }, writer.get());
+        {"GET", "/x", {}}, kShort, [](std::string&) { return true; }, {writer.get(), -1});
     closer.join();
     REQUIRE(end);
     CHECK(end->stopped_here);
@@ -178,7 +178,7 @@ TEST_CASE("a stream may be silent for longer than an answer", "[client]") {
 TEST_CASE("a stream that is refused comes back as an answer", "[client]") {
     const ScriptedServer server{ScriptedServer::reply(400, "no")};
     const auto end = UnixHttp{server.path()}.stream(
-        {"GET", "/x", {}}, kAmple, [](std::string&) { return true; }, -1);
+        {"GET", "/x", {}}, kAmple, [](std::string&) { return true; }, {});
     REQUIRE(end);
     CHECK(end->reply.status == 400);
     CHECK(end->reply.body == "no");
