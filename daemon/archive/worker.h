@@ -18,6 +18,6 @@ inline constexpr std::string_view kArchiveWorkerArgument = "--archive-worker";
 
 /// Does one job and ends the process; never returns to the caller's cleanup, so that nothing of a half-built daemon
 /// runs. Thread: the only one.
-[[noreturn]] void archive_worker_main(int argc, char** argv);
+[[noreturn]] int archive_worker_main(int argc, char** argv);
 
 }  // namespace brokerd
