@@ -3,6 +3,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/status.hpp>
 #include <chrono>
 #include <iterator>
@@ -20,20 +22,35 @@ std::string common_head(unsigned status) {
 
 }  // namespace
 
+std::string_view ControlRequest::header(std::string_view name) const noexcept {
+    const auto found = std::find_if(headers.begin(), headers.end(), [name](const auto& header) {
+        return boost::beast::iequals(boost::beast::string_view{header.first.data(), header.first.size()},
+                                     boost::beast::string_view{name.data(), name.size()});
+    });
+    return found == headers.end() ? std::string_view{} : std::string_view{found->second};
+}
+
 std::string to_bytes(const ControlReply& reply, bool to_head, bool keep_alive) {
     std::string bytes = common_head(reply.status);
     const auto out = std::back_inserter(bytes);
     for (const auto& [name, value] : reply.headers) fmt::format_to(out, "{}: {}\r\n", name, value);
-    if (!reply.content_type.empty()) fmt::format_to(out, "Content-Type: {}\r\n", reply.content_type);
-    fmt::format_to(out, "Content-Length: {}\r\nConnection: {}\r\n\r\n", reply.body.size(),
-                   keep_alive ? "keep-alive" : "close");
-    if (!to_head) bytes += reply.body;
+    // RFC 9110 8.6 and 15.3.5: no length, as there is no content.
+    const bool has_body = reply.status != 204 && reply.status != 304;
+    if (has_body && !reply.content_type.empty()) fmt::format_to(out, "Content-Type: {}\r\n", reply.content_type);
+    if (has_body) fmt::format_to(out, "Content-Length: {}\r\n", reply.body.size());
+    fmt::format_to(out, "Connection: {}\r\n\r\n", keep_alive ? "keep-alive" : "close");
+    if (has_body && !to_head) bytes += reply.body;
     return bytes;
 }
 
-std::string stream_head(const std::string& content_type, bool chunked) {
-    return fmt::format("{}Content-Type: {}\r\n{}\r\n\r\n", common_head(200), content_type,
-                       chunked ? "Transfer-Encoding: chunked" : "Connection: close");
+std::string stream_head(unsigned status, std::string_view content_type,
+                        const std::vector<std::pair<std::string, std::string>>& headers, bool chunked) {
+    std::string bytes = common_head(status);
+    const auto out = std::back_inserter(bytes);
+    for (const auto& [name, value] : headers) fmt::format_to(out, "{}: {}\r\n", name, value);
+    fmt::format_to(out, "Content-Type: {}\r\n{}\r\n\r\n", content_type,
+                   chunked ? "Transfer-Encoding: chunked" : "Connection: close");
+    return bytes;
 }
 
 }  // namespace brokerd

@@ -17,9 +17,11 @@ ControlServer::ControlServer(CoreLoop& loop, PluginQueries& core, UniqueFd liste
       streams_{server_},
       workers_{kMaxWorkers, kWorkerIdle},
       subscription_{core.events().subscribe([this](const PluginEvent& event) { streams_.publish(event); })} {
-    server_.start([this](const ControlRequest& request, const Exchange& exchange) {
-        handle_request({core_, server_, streams_, workers_}, request, exchange);
-    });
+    server_.start(
+        [this](const ControlRequest& request, const Exchange& exchange) {
+            handle_request({core_, server_, streams_, workers_}, request, exchange);
+        },
+        streams_body);
 }
 
 ControlServer::~ControlServer() {

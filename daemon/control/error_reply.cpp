@@ -103,6 +103,27 @@ ControlReply call_failed(std::string_view plugin, std::string_view method, std::
                                   method, plugin, escaped(why), plugin));
 }
 
+ControlReply incomplete_body(const Error& problem) {
+    return reply(400, problem.message);
+}
+
+ControlReply api_too_old(std::string_view version, std::string_view oldest) {
+    return reply(400, fmt::format("client version {} is too old. Minimum supported API version is {}, please upgrade "
+                                  "your client to a newer version",
+                                  escaped(version, 20), oldest));
+}
+
+ControlReply api_too_new(std::string_view version, std::string_view newest) {
+    return reply(400, fmt::format("client version {} is too new. Maximum supported API version is {}",
+                                  escaped(version, 20), newest));
+}
+
+ControlReply too_many_jobs(std::size_t limit) {
+    return reply(503, fmt::format("{} transfers and installations are running already, which is the limit: try again "
+                                  "when one of them has ended",
+                                  limit));
+}
+
 ControlReply too_many_watchers(std::size_t limit) {
     return reply(
         503, fmt::format("{} connections watch events already, which is the limit: close one and try again", limit));

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "common/plugin_view.h"
+#include "common/result.h"
 #include "daemon/control/control_message.h"
 
 /// The one place where failures become HTTP: {"message": "…"}, one sentence that says what failed, why, and what to do.
@@ -19,6 +20,8 @@ namespace brokerd::error_reply {
 [[nodiscard]] ControlReply body_too_large(std::size_t limit);                               // 413, the connection ends
 [[nodiscard]] ControlReply request_too_slow();                                              // 408, the connection ends
 [[nodiscard]] ControlReply peer_not_allowed(std::string_view who, std::string_view group);  // 403, the connection ends
+/// For what JobBody tells. 400, and the connection ends
+[[nodiscard]] ControlReply incomplete_body(const Error& problem);
 [[nodiscard]] ControlReply bad_parameter(std::string_view parameter, std::string_view value,
                                          std::string_view expected);                       // 400
 [[nodiscard]] ControlReply bad_plugin_name(std::string_view why);                          // 400
@@ -26,6 +29,9 @@ namespace brokerd::error_reply {
 [[nodiscard]] ControlReply no_such_route(std::string_view method, std::string_view path);  // 404
 [[nodiscard]] ControlReply method_not_allowed(std::string_view method, std::string_view path,
                                               std::string_view allowed);  // 405
+/// Docker's words: its clients and their users know them.
+[[nodiscard]] ControlReply api_too_old(std::string_view version, std::string_view oldest);  // 400
+[[nodiscard]] ControlReply api_too_new(std::string_view version, std::string_view newest);  // 400
 
 // Plugins
 [[nodiscard]] ControlReply plugin_not_found(std::string_view name);                                              // 404
@@ -35,6 +41,7 @@ namespace brokerd::error_reply {
 [[nodiscard]] ControlReply call_failed(std::string_view plugin, std::string_view method, std::string_view why);  // 502
 
 // brokerd
+[[nodiscard]] ControlReply too_many_jobs(std::size_t limit);                     // 503
 [[nodiscard]] ControlReply too_many_watchers(std::size_t limit);                 // 503
 [[nodiscard]] ControlReply no_answer_in_time(std::chrono::milliseconds waited);  // 503
 [[nodiscard]] ControlReply internal_error(std::string_view why);                 // 500

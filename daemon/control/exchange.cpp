@@ -23,4 +23,8 @@ void Exchange::reply_with(std::function<ControlReply()> format) const {
     });
 }
 
+void Exchange::start_job(JobWork work) const {
+    server_->post([self = *this, work = std::move(work)](HttpServer& server) { server.start_job(self, work); });
+}
+
 }  // namespace brokerd

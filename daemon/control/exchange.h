@@ -7,6 +7,7 @@
 #include <string>
 
 #include "daemon/control/control_message.h"
+#include "daemon/control/job.h"
 #include "daemon/loop/mailbox.h"
 
 namespace brokerd {
@@ -26,6 +27,11 @@ public:
     void reply(ControlReply reply) const;
     /// Like reply(), with the formatting left to the server's thread: for callers on the core loop.
     void reply_with(std::function<ControlReply()> format) const;
+
+    /// Has `work` answer, on a thread of its own that it may keep for minutes, with the request's body as it arrives
+    /// (job.h). Such threads are apart from those of other requests. Beyond Limits::jobs it is answered with 503 at
+    /// once; where the client has gone already, `work` is dropped.
+    void start_job(JobWork work) const;
 
     [[nodiscard]] Id connection() const noexcept { return connection_; }
     /// Grows from request to request.

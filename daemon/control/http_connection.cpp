@@ -10,7 +10,7 @@ namespace brokerd {
 namespace {
 
 /// More than the largest head; a body moves on into the parser at each step.
-constexpr std::size_t kMaxInputBytes = std::size_t{64} * 1024;
+constexpr std::size_t kMaxInputBytes = std::size_t{128} * 1024;
 
 bool try_again(int code) {
     return code == EAGAIN || code == EINTR;
@@ -25,6 +25,8 @@ std::uint32_t HttpConnection::interest() const noexcept {
             return EPOLLIN;
         case State::answering:
             return 0;  // hang-up and errors are always reported
+        case State::working:
+            return awaits_body ? static_cast<std::uint32_t>(EPOLLIN) : 0;
         case State::replying:
         case State::streaming:
             return queued() != 0 ? static_cast<std::uint32_t>(EPOLLOUT) : 0;

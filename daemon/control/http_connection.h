@@ -3,11 +3,14 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/os/unique_fd.h"
+#include "daemon/control/body_pump.h"
+#include "daemon/control/job_link.h"
 #include "daemon/control/request_parser.h"
 
 namespace brokerd {
@@ -21,6 +24,7 @@ public:
     enum class State {
         receiving,  ///< between requests, or a request is arriving
         answering,  ///< a request is being handled; nothing is read meanwhile
+        working,    ///< a job handles it, reads its body and writes the answer
         replying,   ///< an answer is being written
         streaming,  ///< an answer without end is being written
         draining,   ///< all is written, the rest of the client's bytes is thrown away until it closes
@@ -57,6 +61,11 @@ public:
     bool chunked = true;                        ///< a stream may be chunked (HTTP/1.1)
     bool keep_alive = true;                     ///< after the request in flight
     std::function<void()> stream_closed;        ///< tells the owner of the stream
+    std::optional<BodyPump> pump;               ///< the body of the request in flight, where a job may read it
+    std::shared_ptr<JobLink> job;               ///< the last one here, perhaps over
+    bool expects_continue = false;              ///< of the request in flight; not answered yet
+    bool awaits_body = false;                   ///< the job's pipe has room
+    bool pipe_watched = false;                  ///< epoll waits for room in the job's pipe
 
 private:
     std::uint64_t id_;

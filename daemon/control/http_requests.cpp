@@ -1,3 +1,5 @@
+#include <sys/epoll.h>
+
 #include <exception>
 
 #include "common/plugin_name.h"
@@ -15,6 +17,7 @@ void HttpServer::on_readable(HttpConnection& connection) {
         if (outcome == HttpConnection::Io::end || outcome == HttpConnection::Io::failed) close(connection);
         return;
     }
+    if (connection.state == HttpConnection::State::working) return move_body(connection);
     if (connection.state != HttpConnection::State::receiving) return;
     switch (connection.read()) {
         case HttpConnection::Io::progress:
@@ -31,18 +34,36 @@ void HttpServer::on_readable(HttpConnection& connection) {
 
 /// Makes a request of what has arrived, if there is a whole one.
 void HttpServer::advance(HttpConnection& connection) {
-    const bool had_head = connection.parser.has_head();
     const bool was_idle = connection.parser.end_of_input() == RequestParser::Progress::need_more;
     switch (connection.parser.feed(connection.input)) {
         case RequestParser::Progress::malformed:
             return refuse(connection, connection.parser.refusal());
-        case RequestParser::Progress::complete:
-            return handle(connection);
+        case RequestParser::Progress::head:
+            return take_head(connection);
+        case RequestParser::Progress::complete: {
+            connection.keep_alive = connection.parser.keep_alive();
+            connection.expects_continue = false;
+            connection.pump.reset();
+            return handle(connection, connection.parser.take());
+        }
         case RequestParser::Progress::need_more:
             if (was_idle) set_deadline(connection, limits_.head);
-            if (!had_head && connection.parser.has_head()) set_deadline(connection, limits_.body);
             return await_more(connection);
     }
+}
+
+/// Here it is decided who reads the body.
+void HttpServer::take_head(HttpConnection& connection) {
+    if (streams_body_ && streams_body_(connection.parser.head())) {
+        connection.keep_alive = connection.parser.keep_alive();
+        connection.expects_continue = connection.parser.take_expectation();
+        const RequestParser::Streamed streamed = connection.parser.take_streamed();
+        connection.pump.emplace(streamed.body);
+        return handle(connection, streamed.request);
+    }
+    connection.parser.collect_body();
+    set_deadline(connection, limits_.body);
+    advance(connection);
 }
 
 void HttpServer::await_more(HttpConnection& connection) {
@@ -52,9 +73,7 @@ void HttpServer::await_more(HttpConnection& connection) {
     if (connection.flush() != HttpConnection::Io::end) close(connection);
 }
 
-void HttpServer::handle(HttpConnection& connection) {
-    connection.keep_alive = connection.parser.keep_alive();
-    const ControlRequest request = connection.parser.take();
+void HttpServer::handle(HttpConnection& connection, const ControlRequest& request) {
     connection.to_head = request.method == "HEAD";
     connection.chunked = request.streams_chunked;
     if (!connection.refused.empty()) {
@@ -105,7 +124,7 @@ bool HttpServer::open_stream(const Exchange& exchange, const std::string& conten
     connection->state = HttpConnection::State::streaming;
     connection->stream_closed = std::move(closed);
     set_deadline(*connection, std::nullopt);
-    connection->queue(stream_head(content_type, connection->chunked));
+    connection->queue(stream_head(200, content_type, {}, connection->chunked));
     write_on(*connection);
     return find(exchange) != nullptr;
 }
@@ -136,8 +155,9 @@ void HttpServer::refuse(HttpConnection& connection, const ControlReply& reply) {
 }
 
 void HttpServer::send_reply(HttpConnection& connection, const ControlReply& reply, bool keep_alive) {
-    connection.keep_alive = keep_alive;
-    connection.queue(to_bytes(reply, connection.to_head, keep_alive));
+    // What is left of a body that nobody has read would be taken for the next request.
+    connection.keep_alive = keep_alive && (!connection.pump || connection.pump->is_done());
+    connection.queue(to_bytes(reply, connection.to_head, connection.keep_alive));
     connection.state = HttpConnection::State::replying;
     set_deadline(connection, limits_.write_stall);
     write_on(connection);
@@ -183,7 +203,11 @@ void HttpServer::replied(HttpConnection& connection) {
 void HttpServer::close(HttpConnection& connection) {
     const std::function<void()> closed = std::move(connection.stream_closed);
     if (connection.state == HttpConnection::State::streaming) --streams_;
+    if (connection.state == HttpConnection::State::working) end_body(connection, BodyState::cut_off);
     set_deadline(connection, std::nullopt);
+    // A job has a descriptor of its own for this connection, which would go on to wake us up.
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, connection.descriptor(), nullptr);
+    if (connection.job) connection.job->cancel();
     connections_.erase(connection.id());
     out_of_descriptors_until_.reset();
     if (closed) closed();

@@ -26,6 +26,11 @@ constexpr Exchange::Id kMailbox = 1;
 /// How long accepting rests when there are no descriptors left, unless a connection ends before.
 constexpr std::chrono::milliseconds kOutOfDescriptorsPause{500};
 constexpr int kAcceptsAtOnce = 64;
+/// With the number of a connection: the event is of its job's pipe.
+constexpr Exchange::Id kPipe = Exchange::Id{1} << 63U;
+constexpr std::chrono::milliseconds kJobThreadIdle{10'000};
+/// Ours: a socket holds 208 KiB.
+constexpr std::size_t kBufferBytes = std::size_t{128} * 1024;
 
 void control(int epoll, int operation, int fd, std::uint32_t events, Exchange::Id id) {
     epoll_event event{};
@@ -70,10 +75,14 @@ HttpServer::~HttpServer() {
 void HttpServer::stop() noexcept {
     mailbox_->close();
     if (thread_.joinable()) thread_.join();
+    job_threads_.reset();
 }
 
-void HttpServer::start(Handler handler) {
+void HttpServer::start(Handler handler, BodyRule streams_body) {
     handler_ = std::move(handler);
+    streams_body_ = std::move(streams_body);
+    buffer_.resize(kBufferBytes);
+    job_threads_ = std::make_unique<WorkerPool>(limits_.jobs, kJobThreadIdle);
     watch_listener(true);
     thread_ = std::thread{[this] { run(); }};
 }
@@ -89,18 +98,20 @@ void HttpServer::run() {
         for (int i = 0; i < count; ++i) {
             const epoll_event& event = events[static_cast<std::size_t>(i)];
             const bool done = attempt([&] { dispatch(event.data.u64, event.events); });
-            if (const auto failed = connections_.find(event.data.u64); !done && failed != connections_.end())
+            if (const auto failed = connections_.find(event.data.u64 & ~kPipe); !done && failed != connections_.end())
                 close(*failed->second);
         }
         attempt([&] { expire(); });
         attempt([&] { admit(); });
     }
+    for (const auto& [number, job] : jobs_) job->cancel();
     connections_.clear();
 }
 
 void HttpServer::dispatch(Exchange::Id id, std::uint32_t events) {
     if (id == kListener) return accept_some();
     if (id == kMailbox) return run_mail();
+    if ((id & kPipe) != 0) return on_pipe(id & ~kPipe, events);
     const auto connection = [&]() -> HttpConnection* {
         const auto found = connections_.find(id);
         return found == connections_.end() ? nullptr : found->second.get();
@@ -180,6 +191,8 @@ void HttpServer::expire() {
         set_deadline(connection, std::nullopt);
         if (connection.state == HttpConnection::State::answering) {
             refuse(connection, error_reply::no_answer_in_time(connection.reply_within));
+        } else if (connection.state == HttpConnection::State::working) {
+            end_body(connection, BodyState::too_slow);
         } else if (connection.state == HttpConnection::State::receiving &&
                    connection.parser.end_of_input() == RequestParser::Progress::malformed) {
             refuse(connection, error_reply::request_too_slow());
@@ -187,6 +200,13 @@ void HttpServer::expire() {
             close(connection);
         }
     }
+}
+
+void HttpServer::watch_pipe(HttpConnection& connection, bool on) {
+    if (on == connection.pipe_watched) return;
+    control(epoll_.get(), on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, connection.pump->descriptor(), EPOLLOUT,
+            connection.id() | kPipe);
+    connection.pipe_watched = on;
 }
 
 void HttpServer::set_deadline(HttpConnection& connection, std::optional<std::chrono::milliseconds> from_now) {

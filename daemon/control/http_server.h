@@ -10,18 +10,23 @@
 #include <thread>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "common/os/unique_fd.h"
 #include "daemon/control/control_message.h"
 #include "daemon/control/exchange.h"
 #include "daemon/control/http_connection.h"
+#include "daemon/control/job.h"
+#include "daemon/control/job_link.h"
 #include "daemon/control/peer_credentials.h"
+#include "daemon/control/worker_pool.h"
 #include "daemon/loop/mailbox.h"
 
 namespace brokerd {
 
 /// HTTP/1.1 on a listening Unix socket. One thread moves the bytes of all connections and never waits for a single one:
-/// an idle, slow or stuck client costs a descriptor and a buffer, no thread. It knows nothing of plugins.
+/// an idle, slow or stuck client costs a descriptor and a buffer, no thread. Requests that take long become jobs, with
+/// a thread each (job.h). It knows nothing of plugins. Precondition: SIGPIPE is ignored.
 ///
 /// Thread: construct, start and destroy on one thread; the members marked so on the server's own; post() on any.
 class HttpServer {
@@ -33,16 +38,21 @@ public:
         std::size_t connections = 1024;  ///< beyond it, clients wait in the backlog; streams do not count
         std::size_t streams = 1024;      ///< beyond it, open_stream() refuses
         std::size_t stream_backlog = std::size_t{256} * 1024;  ///< bytes that a stream's client may leave unread
-        std::chrono::milliseconds head{10'000};         ///< from the first byte of a request to the end of its head
-        std::chrono::milliseconds body{60'000};         ///< from there to the end of its body
+        std::size_t jobs = 32;  ///< at the same time, each with a thread; beyond it, start_job() refuses
+        std::chrono::milliseconds head{10'000};  ///< from the first byte of a request to the end of its head
+        std::chrono::milliseconds body{
+            60'000};  ///< from there to the end of its body; for a job that reads it: without a byte
         std::chrono::milliseconds reply{30'000};        ///< for the handler, unless it asks for more
-        std::chrono::milliseconds write_stall{30'000};  ///< an answer of which the client takes nothing
+        std::chrono::milliseconds write_stall{30'000};  ///< an answer of which the client takes nothing, a job's too
         std::chrono::milliseconds idle{300'000};        ///< between two requests
         std::chrono::milliseconds linger{2'000};        ///< for a client to read the last answer and close
     };
 
     /// Called on the server's thread, must not wait. Exceptions become 500.
     using Handler = std::function<void(const ControlRequest& request, Exchange exchange)>;
+    /// Whether the handler is to be called as soon as the head of a request has come, because a job reads the body.
+    /// Otherwise the body is collected first.
+    using BodyRule = std::function<bool(const ControlRequest& head)>;
 
     /// The listening socket is used, and at the end closed, but never shut down: systemd may hold it as well.
     HttpServer(UniqueFd listening_socket, PeerPolicy policy, Limits limits);
@@ -52,8 +62,9 @@ public:
     HttpServer& operator=(const HttpServer&) = delete;
 
     /// Serves from now on. Apart from the constructor, because handlers refer to what refers to the server.
-    void start(Handler handler);
-    /// Ends the server's thread: after this no handler, mail or stream callback runs. The destructor does it, too.
+    void start(Handler handler, BodyRule streams_body = {});
+    /// Ends the server's thread, cancels all jobs and waits for them: after this no handler, mail, stream callback or
+    /// job runs. The destructor does it, too.
     void stop() noexcept;
 
     /// Runs `work` on the server's thread, in the order of posting. Any thread.
@@ -65,6 +76,14 @@ public:
     void expect_reply_within(const Exchange& exchange, std::chrono::milliseconds time);
 
     void finish(const Exchange& exchange, const ControlReply& reply);
+    /// As Exchange::start_job().
+    void start_job(const Exchange& exchange, const JobWork& work);
+
+    // ---- for JobLink, on the server's thread ----
+
+    void open_body(const Exchange& exchange, UniqueFd pipe);
+    void conclude(const Exchange& exchange, const JobConclusion& conclusion);
+    void job_ended(const Exchange& exchange);
 
     /// Answers with a body without end: send() feeds it. `closed` is told once, when the client has gone or is
     /// dropped. False where the request is gone already or there are too many streams (then it is answered with 503).
@@ -89,12 +108,17 @@ private:
     void on_writable(HttpConnection& connection);
     void advance(HttpConnection& connection);
     void await_more(HttpConnection& connection);
-    void handle(HttpConnection& connection);
+    void take_head(HttpConnection& connection);
+    void handle(HttpConnection& connection, const ControlRequest& request);
     void send_reply(HttpConnection& connection, const ControlReply& reply, bool keep_alive);
     void write_on(HttpConnection& connection);
     void replied(HttpConnection& connection);
     void refuse(HttpConnection& connection, const ControlReply& reply);
     void close(HttpConnection& connection);
+    void move_body(HttpConnection& connection);
+    void end_body(HttpConnection& connection, BodyState state, std::string why = {});
+    void on_pipe(Exchange::Id id, std::uint32_t events);
+    void watch_pipe(HttpConnection& connection, bool on);
 
     [[nodiscard]] HttpConnection* find(const Exchange& exchange);
     void set_deadline(HttpConnection& connection, std::optional<std::chrono::milliseconds> from_now);
@@ -105,11 +129,15 @@ private:
     PeerPolicy policy_;
     Limits limits_;
     Handler handler_;
+    BodyRule streams_body_;
     std::shared_ptr<Mailbox<HttpServer&>> mailbox_;
     UniqueFd epoll_;
     Connections connections_;
     std::set<std::pair<Clock::time_point, Exchange::Id>> deadlines_;
     std::size_t streams_ = 0;
+    std::unordered_map<Exchange::Id, std::shared_ptr<JobLink>> jobs_;  ///< those running, by the number of the request
+    std::vector<char> buffer_;                                         ///< bodies pass through it
+    std::unique_ptr<WorkerPool> job_threads_;
     Exchange::Id last_id_;
     Exchange::Id last_exchange_ = 0;
     bool listening_ = false;

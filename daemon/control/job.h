@@ -73,6 +73,8 @@ public:
     bool write(std::string_view bytes);
     /// The answer is complete; later calls do nothing.
     void finish();
+    /// For what goes wrong at any time: reply(error) before start(); after it the connection is broken off.
+    void fail_with(ControlReply error);
 
     [[nodiscard]] bool started() const noexcept { return state_ != State::none; }
     /// Whether there is nothing left to say: reply() or finish() were called, or the client has gone.

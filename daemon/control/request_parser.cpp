@@ -6,6 +6,7 @@
 // skips lines without CRLF, and decodes %XX in field values.
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <limits>
 
 #include "daemon/control/error_reply.h"
 #include "daemon/control/request_target.h"
@@ -26,12 +27,12 @@ struct RequestParser::Current {
     ControlRequest request;
     bool started = false;
     bool head_checked = false;
+    bool too_large = false;
     bool expectation_taken = false;
 
     Current() {
         parser.header_limit(static_cast<std::uint32_t>(kMaxHeadBytes));
-        parser.body_limit(kMaxBodyBytes);
-        parser.eager(true);
+        parser.body_limit(std::numeric_limits<std::uint64_t>::max());  // until it is known who reads the body
     }
 };
 
@@ -41,6 +42,7 @@ RequestParser::RequestParser(RequestParser&&) noexcept = default;
 RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
 
 RequestParser::Progress RequestParser::feed(std::string& input) {
+    if (current_->too_large) return refuse(error_reply::body_too_large(kMaxBodyBytes));
     while (!input.empty() && !current_->parser.is_done()) {
         current_->started = true;
         boost::beast::error_code error;
@@ -50,7 +52,9 @@ RequestParser::Progress RequestParser::feed(std::string& input) {
         if (error == http::error::header_limit) return refuse(error_reply::head_too_large(kMaxHeadBytes));
         if (error == http::error::body_limit) return refuse(error_reply::body_too_large(kMaxBodyBytes));
         if (error) return refuse(error_reply::malformed_request(error.message()));
-        if (current_->parser.is_header_done() && !current_->head_checked && !check_head()) return Progress::malformed;
+        if (current_->parser.is_header_done() && !current_->head_checked) {
+            return check_head() ? Progress::head : Progress::malformed;
+        }
         if (consumed != 0) continue;
         // A chunk header, or a head, that does not end.
         if (input.size() >= kMaxHeadBytes) return refuse(error_reply::head_too_large(kMaxHeadBytes));
@@ -63,13 +67,35 @@ RequestParser::Progress RequestParser::end_of_input() const {
     return current_->started ? Progress::malformed : Progress::need_more;
 }
 
-bool RequestParser::has_head() const noexcept {
-    return current_->parser.is_header_done();
+const ControlRequest& RequestParser::head() const noexcept {
+    return current_->request;
+}
+
+void RequestParser::collect_body() {
+    auto& parser = current_->parser;
+    const auto length = parser.content_length();
+    current_->too_large = length && *length > kMaxBodyBytes;
+    parser.body_limit(kMaxBodyBytes);
+    parser.eager(true);
+}
+
+RequestParser::Streamed RequestParser::take_streamed() {
+    const auto& parser = current_->parser;
+    Streamed streamed{std::move(current_->request), {}};
+    if (parser.chunked()) {
+        streamed.body.start(BodyFraming::chunked, 0);
+    } else if (const auto length = parser.content_length()) {
+        streamed.body.start(BodyFraming::length, *length);
+    }
+    current_ = std::make_unique<Current>();
+    return streamed;
 }
 
 bool RequestParser::take_expectation() {
-    if (!has_head() || current_->expectation_taken) return false;
+    if (!current_->head_checked || current_->expectation_taken) return false;
     current_->expectation_taken = true;
+    // RFC 9110 10.1.1: an HTTP/1.0 client cannot mean it.
+    if (current_->parser.get().version() < 11) return false;
     return boost::beast::iequals(current_->parser.get()[http::field::expect], "100-continue");
 }
 
@@ -110,6 +136,7 @@ bool RequestParser::check_head() {
     request.path = std::move(target->path);
     request.query = std::move(target->query);
     request.content_type = text(head[http::field::content_type]);
+    for (const auto& field : head) request.headers.emplace_back(text(field.name_string()), text(field.value()));
     request.streams_chunked = head.version() == 11;
     return true;
 }

@@ -5,18 +5,30 @@
 #include <string>
 
 #include "daemon/control/control_message.h"
+#include "daemon/http/body_parser.h"
 
 namespace brokerd {
 
 /// Turns the bytes of one connection into requests, one after another. Does no I/O.
 class RequestParser {
 public:
-    /// Ours: the longest head that a Docker client sends (registry credentials in X-Registry-Auth) is below 10 KiB.
-    static constexpr std::size_t kMaxHeadBytes = std::size_t{32} * 1024;
-    /// Ours: bodies are settings and plugin calls; what is larger will be streamed, not kept.
+    /// Ours: 64 KiB for registry credentials (X-Registry-Auth, with which a Docker client stays below 10 KiB) and 16
+    /// for all else.
+    static constexpr std::size_t kMaxHeadBytes = std::size_t{80} * 1024;
+    /// Ours: bodies that are collected are settings and plugin calls; what is larger is streamed to a job.
     static constexpr std::size_t kMaxBodyBytes = std::size_t{1024} * 1024;
 
-    enum class Progress { need_more, complete, malformed };
+    enum class Progress {
+        need_more,
+        head,      ///< once per request: call collect_body() and go on feeding, or take_streamed()
+        complete,  ///< take() it
+        malformed,
+    };
+    /// A request whose body is still to come. The parser is ready for the next one, once that body is over.
+    struct Streamed {
+        ControlRequest request;
+        BodyParser body;
+    };
 
     RequestParser();
     ~RequestParser();
@@ -28,14 +40,17 @@ public:
     /// The other side will send no more. Malformed unless nothing of a request has been seen.
     [[nodiscard]] Progress end_of_input() const;
 
-    /// Whether the head of the current request is complete.
-    [[nodiscard]] bool has_head() const noexcept;
-    /// Whether the client waits for "100 Continue" before it sends the body; true once per request.
+    /// The request without its body. Precondition, also of the next two: feed() has just said `head`.
+    [[nodiscard]] const ControlRequest& head() const noexcept;
+    void collect_body();
+    [[nodiscard]] Streamed take_streamed();
+
+    /// Whether the client waits for "100 Continue" before it sends the body; true once per request, after its head.
     [[nodiscard]] bool take_expectation();
 
     /// The complete request; the parser is then ready for the next one.
     [[nodiscard]] ControlRequest take();
-    /// Whether the connection may be used again after the request that feed() completed. Ask before take().
+    /// Whether the connection may be used again after the current request. Ask before take() and take_streamed().
     [[nodiscard]] bool keep_alive() const;
     /// The answer to malformed input.
     [[nodiscard]] const ControlReply& refusal() const noexcept { return refusal_; }

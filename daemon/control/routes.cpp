@@ -2,19 +2,27 @@
 
 #include <array>
 
+#include "daemon/control/api_version.h"
 #include "daemon/control/handlers.h"
 #include "daemon/control/request_target.h"
 
 namespace brokerd {
 namespace {
 
+enum class Body {
+    collected,  ///< up to RequestParser::kMaxBodyBytes; the handler is called when it is whole
+    streamed,   ///< of any size; the handler is called before it, and starts a job that reads it
+};
+
 struct Route {
     std::string_view method;
     std::string_view path;
     void (*handle)(const ControlRooms&, const RoutedRequest&, const Exchange&);
+    Body body = Body::collected;
 };
 
-/// The whole control API; openapi.yaml describes it. The first route that fits counts: where a plugin's name ends in
+/// The whole control API; openapi.yaml describes it. What is not below /broker is Docker's, and may also be called with
+/// an API version before it. The first route that fits counts: where a plugin's name ends in
 /// "/json", a client writes the slashes of names as %2F.
 constexpr std::array kRoutes{
     Route{"GET", "/broker/v1/plugins", list_plugins},
@@ -30,20 +38,35 @@ constexpr std::array kRoutes{
     Route{"GET", "/_ping", ping},
     Route{"HEAD", "/_ping", ping},
     Route{"GET", "/version", show_version},
-    Route{"GET", "/v{api}/_ping", ping},
-    Route{"HEAD", "/v{api}/_ping", ping},
-    Route{"GET", "/v{api}/version", show_version},
 };
 
-void refuse(const ControlRequest& request, const Exchange& exchange) {
+struct Found {
+    const Route* route = nullptr;
+    PathVariables variables;  ///< still percent-encoded
+};
+
+/// Precondition: `path` has no version before it.
+Found find_route(std::string_view method, std::string_view path) {
+    for (const Route& route : kRoutes) {
+        if (route.method != method) continue;
+        if (auto variables = match_path(route.path, path)) return {&route, std::move(*variables)};
+    }
+    return {};
+}
+
+ControlReply refusal(const ControlRequest& request, std::string_view path) {
     std::string allowed;
     for (const Route& route : kRoutes) {
-        if (!match_path(route.path, request.path)) continue;
+        if (!match_path(route.path, path)) continue;
         if (!allowed.empty()) allowed += ", ";
         allowed += route.method;
     }
-    exchange.reply(allowed.empty() ? error_reply::no_such_route(request.method, request.path)
-                                   : error_reply::method_not_allowed(request.method, request.path, allowed));
+    return allowed.empty() ? error_reply::no_such_route(request.method, request.path)
+                           : error_reply::method_not_allowed(request.method, request.path, allowed);
+}
+
+bool is_docker_path(std::string_view path) {
+    return !path.starts_with("/broker/");
 }
 
 }  // namespace
@@ -53,12 +76,11 @@ std::optional<std::string> RoutedRequest::parameter(const std::string& name) con
     return found == request.query.end() ? std::nullopt : std::optional{found->second};
 }
 
-std::optional<std::map<std::string, std::string, std::less<>>> match_path(std::string_view pattern,
-                                                                          std::string_view path) {
+std::optional<PathVariables> match_path(std::string_view pattern, std::string_view path) {
     const std::size_t open = pattern.find('{');
     if (open == pattern.npos) {
         if (pattern != path) return std::nullopt;
-        return std::map<std::string, std::string, std::less<>>{};
+        return PathVariables{};
     }
     if (!path.starts_with(pattern.substr(0, open))) return std::nullopt;
     path.remove_prefix(open);
@@ -79,14 +101,21 @@ std::optional<std::map<std::string, std::string, std::less<>>> match_path(std::s
 }
 
 void handle_request(const ControlRooms& rooms, const ControlRequest& request, const Exchange& exchange) {
-    for (const Route& route : kRoutes) {
-        if (route.method != request.method) continue;
-        auto variables = match_path(route.path, request.path);
-        if (!variables) continue;
-        for (auto& [name, value] : *variables) value = percent_decoded(value).value_or(value);
-        return route.handle(rooms, RoutedRequest{request, std::move(*variables)}, exchange);
+    const auto [version, path] = api_version::split(request.path);
+    if (!version.empty()) {
+        if (!is_docker_path(path)) return exchange.reply(error_reply::no_such_route(request.method, request.path));
+        if (auto refused = api_version::refusal(version)) return exchange.reply(std::move(*refused));
     }
-    refuse(request, exchange);
+    Found found = find_route(request.method, path);
+    if (found.route == nullptr) return exchange.reply(refusal(request, path));
+    for (auto& [name, value] : found.variables) value = percent_decoded(value).value_or(value);
+    if (!version.empty()) found.variables.emplace("api", version);
+    found.route->handle(rooms, RoutedRequest{request, std::move(found.variables)}, exchange);
+}
+
+bool streams_body(const ControlRequest& head) {
+    const Found found = find_route(head.method, api_version::split(head.path).path);
+    return found.route != nullptr && found.route->body == Body::streamed;
 }
 
 }  // namespace brokerd

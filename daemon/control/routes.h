@@ -22,10 +22,13 @@ struct ControlRooms {
     WorkerPool& workers;
 };
 
+/// The values of a route's {variables} by their names.
+using PathVariables = std::map<std::string, std::string, std::less<>>;
+
 /// A request that has found its route.
 struct RoutedRequest {
     const ControlRequest& request;
-    std::map<std::string, std::string, std::less<>> path;  ///< the values of the route's {variables}, decoded
+    PathVariables path;  ///< decoded; beside the route's variables "api", where a version of Docker's API was given
 
     /// The query parameter, or nothing where it is not given.
     [[nodiscard]] std::optional<std::string> parameter(const std::string& name) const;
@@ -35,9 +38,11 @@ struct RoutedRequest {
 /// or through the core or a worker, and never waits.
 void handle_request(const ControlRooms& rooms, const ControlRequest& request, const Exchange& exchange);
 
+/// Whether the route of a request reads its body as a job, so that handle_request() is due before the body comes.
+[[nodiscard]] bool streams_body(const ControlRequest& head);
+
 /// The values of `pattern`'s variables if `path` fits it. "{name}" stands for one or more path segments, any other
 /// variable for one. Nothing is decoded here: a "/" that is written %2F separates nothing.
-[[nodiscard]] std::optional<std::map<std::string, std::string, std::less<>>> match_path(std::string_view pattern,
-                                                                                        std::string_view path);
+[[nodiscard]] std::optional<PathVariables> match_path(std::string_view pattern, std::string_view path);
 
 }  // namespace brokerd

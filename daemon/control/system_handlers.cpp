@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "daemon/control/api_version.h"
 #include "daemon/control/handlers.h"
 #include "daemon/control/json_reply.h"
 
@@ -10,10 +11,6 @@ namespace {
 
 /// Ours: a core loop that takes longer than this for a single step is stuck.
 constexpr std::chrono::milliseconds kHealthTimeout{5'000};
-
-/// Docker Engine API, "Versioning": the newest and the oldest that brokerd speaks.
-constexpr std::string_view kApiVersion = "1.50";
-constexpr std::string_view kMinApiVersion = "1.24";
 
 /// Docker writes architectures as Go does.
 std::string_view architecture(std::string_view machine) {
@@ -40,8 +37,8 @@ std::string version_json() {
     writer.EndObject();
     writer.EndArray();
     write_member(writer, "Version", BROKERD_VERSION);
-    write_member(writer, "ApiVersion", kApiVersion);
-    write_member(writer, "MinAPIVersion", kMinApiVersion);
+    write_member(writer, "ApiVersion", api_version::kNewest);
+    write_member(writer, "MinAPIVersion", api_version::kOldest);
     write_member(writer, "Os", "linux");
     write_member(writer, "Arch", architecture(system.machine));
     write_member(writer, "KernelVersion", system.release);
@@ -63,7 +60,7 @@ void ping(const ControlRooms&, const RoutedRequest&, const Exchange& exchange) {
     exchange.reply({200,
                     "text/plain; charset=utf-8",
                     "OK",
-                    {{"Api-Version", std::string{kApiVersion}},
+                    {{"Api-Version", std::string{api_version::kNewest}},
                      {"Docker-Experimental", "false"},
                      {"OSType", "linux"},
                      {"Cache-Control", "no-cache, no-store, must-revalidate"}}});

@@ -1,0 +1,117 @@
+#include <sys/epoll.h>
+
+#include <exception>
+
+#include "daemon/control/error_reply.h"
+#include "daemon/control/http_server.h"
+#include "daemon/loop/log.h"
+
+// Requests that a thread of their own works on. The server's thread moves the body in, notices that the client goes,
+// and takes the connection back when the job has answered. One client may make slow what it asked for itself, never
+// more: a full pipe stops the reading of its own socket only.
+
+namespace brokerd {
+namespace {
+
+/// Then it is the turn of the other connections: 1 MiB.
+constexpr int kPiecesAtOnce = 8;
+
+}  // namespace
+
+void HttpServer::start_job(const Exchange& exchange, const JobWork& work) {
+    HttpConnection* connection = find(exchange);
+    if (connection == nullptr || connection->state != HttpConnection::State::answering) return;
+    // Refused, not queued: nobody would see why nothing happens, and what is waited for may take hours.
+    if (jobs_.size() >= limits_.jobs) {
+        return send_reply(*connection, error_reply::too_many_jobs(limits_.jobs), connection->keep_alive);
+    }
+    try {
+        if (!connection->pump) connection->pump.emplace(BodyParser{});
+        const bool body_is_whole = connection->pump->is_done();
+        const auto link = std::make_shared<JobLink>(
+            mailbox_, exchange, connection->descriptor(),
+            JobLink::Settings{connection->to_head, connection->chunked, connection->expects_continue && !body_is_whole,
+                              body_is_whole, limits_.write_stall});
+        jobs_.emplace(exchange.number(), link);
+        job_threads_->submit([link, work](int) { run_job(link, work); });
+        connection->job = link;
+    } catch (const std::exception& error) {
+        jobs_.erase(exchange.number());
+        log_error("control socket: a job cannot be started: {}", error.what());
+        return send_reply(*connection, error_reply::internal_error(error.what()), connection->keep_alive);
+    }
+    connection->state = HttpConnection::State::working;
+    set_deadline(*connection, std::nullopt);
+    update_interest(*connection);
+}
+
+void HttpServer::open_body(const Exchange& exchange, UniqueFd pipe) {
+    HttpConnection* connection = find(exchange);
+    if (connection == nullptr || connection->state != HttpConnection::State::working) return;
+    if (connection->job->body() != BodyState::coming) return;
+    connection->pump->open(std::move(pipe));
+    move_body(*connection);
+}
+
+void HttpServer::move_body(HttpConnection& connection) {
+    BodyPump& pump = *connection.pump;
+    BodyPump::Step step = BodyPump::Step::moved;
+    for (int i = 0; i < kPiecesAtOnce && step == BodyPump::Step::moved; ++i) {
+        step = pump.move(connection.descriptor(), connection.input, buffer_);
+    }
+    switch (step) {
+        case BodyPump::Step::moved:
+        case BodyPump::Step::starved:
+        case BodyPump::Step::full:
+            break;
+        case BodyPump::Step::whole:
+            return end_body(connection, BodyState::whole);
+        case BodyPump::Step::cut_off:
+            return end_body(connection, BodyState::cut_off);
+        case BodyPump::Step::malformed:
+            return end_body(connection, BodyState::malformed, pump.problem().text);
+        case BodyPump::Step::unwanted:
+            return end_body(connection, BodyState::unwanted);
+        case BodyPump::Step::failed:
+            return close(connection);
+    }
+    // A job may take its time with what it has; only the client has a deadline.
+    connection.awaits_body = step != BodyPump::Step::full;
+    watch_pipe(connection, !connection.awaits_body);
+    set_deadline(connection, connection.awaits_body ? std::optional{limits_.body} : std::nullopt);
+    update_interest(connection);
+}
+
+void HttpServer::on_pipe(Exchange::Id id, std::uint32_t events) {
+    const auto found = connections_.find(id);
+    if (found == connections_.end() || !found->second->pipe_watched) return;
+    if ((events & EPOLLERR) != 0) return end_body(*found->second, BodyState::unwanted);
+    move_body(*found->second);
+}
+
+/// Nothing more goes into the pipe. The job is told first why it ends.
+void HttpServer::end_body(HttpConnection& connection, BodyState state, std::string why) {
+    connection.job->end_body(state, std::move(why));
+    watch_pipe(connection, false);
+    connection.pump->close();
+    connection.awaits_body = false;
+    set_deadline(connection, std::nullopt);
+    update_interest(connection);
+}
+
+void HttpServer::conclude(const Exchange& exchange, const JobConclusion& conclusion) {
+    HttpConnection* connection = find(exchange);
+    if (connection == nullptr || connection->state != HttpConnection::State::working) return;
+    end_body(*connection, BodyState::unwanted);
+    if (conclusion.broken) return close(*connection);
+    if (conclusion.reply) return send_reply(*connection, *conclusion.reply, connection->keep_alive);
+    const bool ends_itself = connection->chunked || connection->to_head;
+    connection->keep_alive = connection->keep_alive && ends_itself && connection->pump->is_done();
+    replied(*connection);
+}
+
+void HttpServer::job_ended(const Exchange& exchange) {
+    jobs_.erase(exchange.number());
+}
+
+}  // namespace brokerd
