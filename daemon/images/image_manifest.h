@@ -25,6 +25,8 @@ inline constexpr std::string_view kOciIndexType = "application/vnd.oci.image.ind
 /// DESIGN.md section 8: what makes an image a plugin.
 inline constexpr std::string_view kPluginConfigType = "application/vnd.docker.plugin.v1+json";
 /// What converters to OCI write in its place: then the config's own content decides (looks_like_plugin_config).
+/// skopeo 1.9 ("--format oci") replaces the content too, by an image config without anything of the plugin: such an
+/// image cannot be installed. Copied with "--format v2s2" it stays as it is, also into an OCI layout.
 inline constexpr std::string_view kOciConfigType = "application/vnd.oci.image.config.v1+json";
 inline constexpr std::string_view kDockerLayerType = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
@@ -91,11 +93,11 @@ struct BlobSize {
 [[nodiscard]] std::string write_plugin_manifest(const BlobSize& config, const std::vector<BlobSize>& layers);
 
 /// Whether a config is one of a plugin, for manifests whose converter lost the media type: an object with an
-/// "interface" that has "types", or with an "entrypoint" beside Docker's other plugin members, and without the members
-/// that every image config has ("architecture" with "os", "history").
+/// "interface" that has "types", in any case of letters, as Docker reads and writes them.
 [[nodiscard]] bool looks_like_plugin_config(std::string_view bytes);
-/// The sentence for a config that is no plugin's.
-[[nodiscard]] Error not_a_plugin(std::string_view config_media_type);
+/// The sentence for a config that is no plugin's. With the config's content, where it is known, it tells an image that
+/// never was a plugin from one that a converter emptied.
+[[nodiscard]] Error not_a_plugin(std::string_view config_media_type, std::string_view config = {});
 
 /// A list of the manifests of one image for several platforms, or of several images.
 struct ImageIndex {
