@@ -80,7 +80,7 @@ const rapidjson::Value* find_in_any_case(const rapidjson::Value& object, std::st
 
 /// Whether a config is what skopeo leaves of a plugin's: an image config for no platform.
 bool is_emptied(std::string_view config) {
-    if (config.empty() || config.size() > kMaxConfigBytes) return false;
+    if (config.empty() || config.size() > kMaxImageConfigBytes) return false;
     const auto document = parse_json(config);
     return document && document->IsObject() && document->HasMember("architecture") &&
            string_member(*document, "architecture").empty() && string_member(*document, "os").empty();
@@ -106,7 +106,7 @@ Result<ImageManifest> ImageManifest::parse(std::string_view bytes, std::string_v
     if (document->kind() != ManifestDocument::Kind::manifest)
         return fail("it is a list of manifests where the manifest of one plugin is needed");
 
-    auto config = document->descriptor("config", kMaxConfigBytes);
+    auto config = document->descriptor("config", kMaxImageConfigBytes);
     if (!config) return fail(config.error());
     if (const std::string why = config_problem(*document, *config); !why.empty()) return fail(why);
     auto layers = document->descriptors("layers", kMaxLayers, kMaxLayerBytes);
@@ -147,7 +147,7 @@ std::string write_plugin_manifest(const BlobSize& config, const std::vector<Blob
 }
 
 bool looks_like_plugin_config(std::string_view bytes) {
-    if (bytes.size() > kMaxConfigBytes) return false;
+    if (bytes.size() > kMaxImageConfigBytes) return false;
     const auto document = parse_json(bytes);
     if (!document) return false;
     const rapidjson::Value* interface = find_in_any_case(*document, "interface");

@@ -35,7 +35,7 @@ inline constexpr std::size_t kMaxImageManifestBytes = std::size_t{4} << 20;
 /// Docker's own limit for the layers of an image.
 inline constexpr std::size_t kMaxLayers = 127;
 /// Ours: the config of a plugin is a few KiB.
-inline constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
+inline constexpr std::uint64_t kMaxImageConfigBytes = std::uint64_t{1} << 20;
 /// Ours: no layer of a plugin comes near; a larger announcement is a mistake or an attack.
 inline constexpr std::uint64_t kMaxLayerBytes = std::uint64_t{64} << 30;
 /// Ours: an index may name an index (OCI image-spec allows it), which must then name manifests.
