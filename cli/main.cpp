@@ -4,9 +4,28 @@
 #include <cstdlib>
 #include <exception>
 #include <span>
+#include <string>
 
 #include "cli/output/printable.h"
 #include "cli/pluginctl.h"
+
+namespace {
+
+/// Empty where it is not set.
+std::string environment(const char* name) {
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): no other thread exists
+    return value == nullptr ? "" : value;
+}
+
+/// Where docker keeps its config.json.
+std::string docker_config() {
+    std::string directory = environment("DOCKER_CONFIG");
+    if (!directory.empty()) return directory;
+    const std::string home = environment("HOME");
+    return home.empty() ? home : home + "/.docker";
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
     using namespace brokerd::cli;
@@ -14,10 +33,9 @@ int main(int argc, char** argv) {
     Output out{STDOUT_FILENO};
     Output err{STDERR_FILENO};
     try {
-        const char* host = std::getenv("BROKERD_HOST");  // NOLINT(concurrency-mt-unsafe): no other thread exists
         const std::span<const char* const> all{argv, static_cast<std::size_t>(argc)};
-        const Invocation invocation{all.subspan(all.empty() ? 0 : 1), host == nullptr ? "" : host, STDIN_FILENO, out,
-                                    err};
+        const Invocation invocation{
+            all.subspan(all.empty() ? 0 : 1), environment("BROKERD_HOST"), STDIN_FILENO, out, err, docker_config()};
         return static_cast<int>(run_pluginctl(invocation));
     } catch (const std::exception& error) {
         err.write("pluginctl: " + printable(error.what()) + "\n");

@@ -94,7 +94,8 @@ ExitStatus run_command(const Invocation& invocation, const Arguments& arguments)
     const std::string host = arguments.host().empty() ? std::string{control_api::kDefaultSocket} : arguments.host();
     const auto socket = control_socket_of(host);
     if (!socket) return wrong_arguments(invocation, entry, socket.error().message);
-    Session session{entry->command->name, ControlClient{*socket}, invocation.out, invocation.err, invocation.input_fd};
+    Session session{
+        {entry->command->name, *socket, invocation.docker_config, invocation.input_fd, invocation.out, invocation.err}};
     return entry->run(session);
 }
 

@@ -15,6 +15,7 @@ struct Invocation {
     int input_fd = 0;
     Output& out;
     Output& err;
+    std::string docker_config = {};  ///< the directory of Docker's config.json, empty for none
 };
 
 /// Reads the arguments, runs the command and writes everything out. SIGPIPE is to be ignored.

@@ -1,33 +1,62 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "cli/exit_status.h"
 #include "cli/output/output.h"
 #include "common/client.h"
+#include "common/managed_client.h"
 
 namespace brokerd::cli {
+
+class Interrupt;
 
 /// What a command works with: the daemon, and where it reads and writes. Borrows the outputs.
 class Session {
 public:
-    Session(std::string_view command, ControlClient client, Output& output, Output& err, int input) noexcept
-        : out{output}, input_fd{input}, client_{std::move(client)}, command_{command}, err_{err} {}
+    struct Surroundings {
+        std::string_view command;
+        std::string socket_path;
+        std::string docker_config;  ///< the directory of Docker's config.json, may be empty
+        int input_fd;
+        Output& out;
+        Output& err;
+    };
+
+    explicit Session(const Surroundings& around)
+        : out{around.out},
+          input_fd{around.input_fd},
+          client_{around.socket_path},
+          managed_{around.socket_path},
+          docker_config_{around.docker_config},
+          command_{around.command},
+          err_{around.err} {}
 
     [[nodiscard]] const ControlClient& client() const noexcept { return client_; }
+    [[nodiscard]] const ManagedClient& managed() const noexcept { return managed_; }
+
+    /// The value of X-Registry-Auth for the registry `domain`, empty for none; warns where there is trouble with it.
+    [[nodiscard]] std::string registry_auth(std::string_view domain);
 
     /// Reports on stderr, in one line and printable, and says with which status the command then ends. `message`: what
     /// failed, why, what to do.
     ExitStatus failure(std::string_view message);
     ExitStatus failure(const ClientError& error);
+    /// The same, for work that `interrupt` may have ended: then without a word and with the signal's status.
+    ExitStatus failure(const ClientError& error, Interrupt& interrupt);
     /// The same for wrong arguments; adds where to read about the right ones.
     ExitStatus usage_error(std::string_view message);
+    /// Reports trouble that does not end the command.
+    void warning(std::string_view message);
 
     Output& out;
     const int input_fd;
 
 private:
     ControlClient client_;
+    ManagedClient managed_;
+    std::string docker_config_;
     std::string_view command_;
     Output& err_;
 };

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,24 +9,14 @@
 #include <string_view>
 
 #include "cli/output/printable.h"
+#include "cli/output/terminal_size.h"
 
 namespace brokerd::cli {
 namespace {
 
-struct Size {
-    std::size_t rows = 24;
-    std::size_t columns = 80;
-};
-
-Size size_of(int terminal) {
-    winsize size{};
-    if (::ioctl(terminal, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0) return {};
-    return {size.ws_row, size.ws_col};
-}
-
 /// `lines` from the top left corner, each with the rest of its line cleared, and what is below, too: the picture is
 /// never empty in between, so it does not flicker. A line that wrapped would push the others out of place.
-std::string in_place(std::string_view lines, Size size) {
+std::string in_place(std::string_view lines, TerminalSize size) {
     const auto total = static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n'));
     const bool fits = total < size.rows;
     const std::size_t shown = fits ? total : std::max<std::size_t>(size.rows, 3) - 2;
@@ -46,7 +35,7 @@ std::string in_place(std::string_view lines, Size size) {
 bool Screen::show(const std::string& lines) {
     if (in_place_) {
         if (first_) out_.write("\x1b[2J");
-        out_.write(in_place(lines, size_of(out_.fd())));
+        out_.write(in_place(lines, terminal_size(out_.fd())));
     } else {
         out_.write(lines);
     }

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/result.h"
+
+namespace brokerd::cli {
+
+/// A program that runs beside us: killed, if it still runs, and reaped with the object. Thread: one.
+/// It starts with no signal blocked and with SIGPIPE's default action, whatever we have made of those.
+class ChildProcess {
+public:
+    /// Descriptors for its standard streams, borrowed; -1 is /dev/null.
+    struct Wiring {
+        int in = -1;
+        int out = -1;
+        int err = -1;
+    };
+
+    /// `arguments` begin with the program, which is looked up in PATH. The error names it.
+    [[nodiscard]] static Result<ChildProcess> start(const std::vector<std::string>& arguments, Wiring wiring);
+
+    ChildProcess(ChildProcess&& other) noexcept : pid_{std::exchange(other.pid_, 0)}, status_{other.status_} {}
+    ChildProcess& operator=(ChildProcess&&) = delete;
+    ChildProcess(const ChildProcess&) = delete;
+    ChildProcess& operator=(const ChildProcess&) = delete;
+    ~ChildProcess();
+
+    /// Waits for its end. Its exit status, or 128 and the signal that ended it.
+    [[nodiscard]] int wait();
+
+private:
+    explicit ChildProcess(pid_t pid) noexcept : pid_{pid} {}
+
+    pid_t pid_;  ///< 0 once it is reaped; until then the number cannot become another process
+    int status_ = 0;
+};
+
+}  // namespace brokerd::cli
