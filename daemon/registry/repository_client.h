@@ -50,13 +50,11 @@ struct FetchedManifest {
 
 enum class RegistryAccess { pull, push };
 
-/// The largest manifest that is read (OCI distribution-spec 1.1, "Pushing Manifests": registries take at least 4 MiB).
-inline constexpr std::size_t kMaxManifestBytes = std::size_t{4} << 20;
-
 /// A client for one repository of one registry, for one job: OCI distribution-spec 1.1 and Docker Registry HTTP API v2.
 ///
 /// Thread: any, as every call blocks; never the core loop. Several threads may call at once, which is how layers are
-/// fetched concurrently: connections and tokens are shared inside, behind a lock that is not held while waiting.
+/// fetched concurrently, each with a writer of its own: connections and tokens are shared inside, behind locks that are
+/// held while a token is fetched, never while content moves.
 /// Ends: every wait is bounded (RegistryTimeouts), and ends at once when `cancel_fd` becomes readable or hangs up; all
 /// later calls then fail as cancelled too.
 /// Errors: transient ones are retried inside (RegistryRetries); what is returned is final.
@@ -71,7 +69,8 @@ public:
     RepositoryClient& operator=(const RepositoryClient&) = delete;
 
     /// Fetches a manifest or an index, of any type that ImageManifest and ImageIndex know. Verified against the digest
-    /// where it is asked for by digest, and against Docker-Content-Digest where the registry sends it.
+    /// where it is asked for by digest, and against Docker-Content-Digest where the registry sends it; at most
+    /// kMaxImageManifestBytes.
     [[nodiscard]] RegistryResult<FetchedManifest> manifest(std::string_view tag_or_digest,
                                                            const TransferProgress& progress = {});
     [[nodiscard]] RegistryResult<FetchedManifest> manifest(const Digest& digest, const TransferProgress& progress = {});
