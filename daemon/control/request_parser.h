@@ -12,9 +12,9 @@ namespace brokerd {
 /// Turns the bytes of one connection into requests, one after another. Does no I/O.
 class RequestParser {
 public:
-    /// Ours: 64 KiB for registry credentials (X-Registry-Auth, with which a Docker client stays below 10 KiB) and 16
-    /// for all else.
-    static constexpr std::size_t kMaxHeadBytes = std::size_t{80} * 1024;
+    /// Ours: registry credentials (X-Registry-Auth) from Docker's clients stay below 10 KiB. No more: Beast throws for a
+    /// value beyond 65,535 bytes.
+    static constexpr std::size_t kMaxHeadBytes = std::size_t{64} * 1024;
     /// Ours: bodies that are collected are settings and plugin calls; what is larger is streamed to a job.
     static constexpr std::size_t kMaxBodyBytes = std::size_t{1024} * 1024;
 

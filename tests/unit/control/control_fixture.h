@@ -1,16 +1,9 @@
 #pragma once
 
-#include <sys/socket.h>
-
-#include <chrono>
-#include <filesystem>
 #include <future>
-#include <list>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -19,11 +12,9 @@
 #include "daemon/control/control_server.h"
 #include "daemon/core/plugin_queries.h"
 #include "daemon/loop/core_loop.h"
+#include "tests/unit/control/raw_client.h"
 
 namespace brokerd::test {
-
-/// Upper bound for anything that a test waits for; never reached where all is well.
-inline constexpr std::chrono::seconds kPatience{20};
 
 /// A core that says what the test tells it to. Thread: the loop's, but for construction.
 class FakeCore final : public PluginQueries {
@@ -58,58 +49,6 @@ private:
 [[nodiscard]] PluginView plugin(std::string name, std::string state, std::vector<std::string> implements = {});
 [[nodiscard]] PluginEvent event(std::string action, std::string name, std::vector<std::string> implements = {});
 
-struct Reply {
-    unsigned status = 0;
-    std::string head;
-    std::string body;
-
-    [[nodiscard]] rapidjson::Document json() const;
-    [[nodiscard]] std::string message() const { return string_member(json(), "message"); }
-};
-
-/// A Unix connection that reads and writes raw bytes. Throws std::runtime_error when its patience ends.
-class Client {
-public:
-    explicit Client(const std::string& path);
-
-    void send(std::string_view bytes);
-    void end_output() { ::shutdown(socket_.get(), SHUT_WR); }
-    /// The next answer, by its Content-Length.
-    [[nodiscard]] Reply receive(bool to_head = false);
-    /// The head of a stream; its lines come after it.
-    [[nodiscard]] std::string receive_head();
-    /// The next line of a chunked (or close-delimited) stream, without its end.
-    [[nodiscard]] std::string receive_line(bool chunked = true);
-    /// Whether the server has closed, after the bytes received so far.
-    [[nodiscard]] bool receive_end();
-    [[nodiscard]] Reply get(const std::string& target) { return request("GET", target); }
-    [[nodiscard]] Reply post(const std::string& target, const std::string& body = {}) {
-        return request("POST", target, body);
-    }
-    [[nodiscard]] Reply request(const std::string& method, const std::string& target, const std::string& body = {});
-
-    [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
-
-private:
-    [[nodiscard]] bool fill();
-    [[nodiscard]] std::string take_until(std::string_view end);
-
-    UniqueFd socket_;
-    std::string buffer_;
-    std::string line_;
-};
-
-/// A listening Unix socket in a directory of its own.
-class SocketDirectory {
-public:
-    SocketDirectory();
-    ~SocketDirectory();
-    [[nodiscard]] std::string path(std::string_view name) const { return directory_ / name; }
-
-private:
-    std::filesystem::path directory_;
-};
-
 /// The control server on a real core loop in a thread of its own.
 class ControlFixture {
 public:
@@ -143,11 +82,5 @@ public:
 private:
     std::thread thread_;
 };
-
-/// The number in a line of /proc/self/status, or of entries in /proc/self/fd.
-[[nodiscard]] std::size_t thread_count();
-[[nodiscard]] std::size_t descriptor_count();
-/// Whether `condition` becomes true while the test is patient.
-[[nodiscard]] bool eventually(const std::function<bool()>& condition);
 
 }  // namespace brokerd::test

@@ -82,7 +82,7 @@ TEST_CASE("connections are kept, or closed as the client asks", "[control]") {
 
 TEST_CASE("a head that is too large gets 431", "[control]") {
     ControlFixture broker;
-    const std::string filler(40'000, 'x');
+    const std::string filler(70'000, 'x');
     for (const std::string& request :
          {"GET /" + filler + " HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nA: " + filler + "\r\n\r\n", filler + filler}) {
         Client client = broker.connect();
@@ -187,6 +187,30 @@ TEST_CASE("beyond the limit clients wait in the backlog", "[control]") {
     CHECK(second.get("/broker/v1/doctor").status == 200);
     first.reset();
     CHECK(third.receive().status == 200);
+}
+
+TEST_CASE("Docker's paths may have a version before them, the broker's own may not", "[control]") {
+    ControlFixture broker;
+    Client client = broker.connect();
+    CHECK(client.get("/v1.24/_ping").body == "OK");
+    CHECK(client.get("/v1.50/version").status == 200);
+    CHECK(client.request("HEAD", "/v1.41/_ping").status == 200);
+    const Reply old = client.get("/v1.23/_ping");
+    CHECK(old.status == 400);
+    CHECK(
+        old.message() ==
+        "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer "
+        "version");
+    CHECK(client.get("/v1.9/_ping").status == 400);
+    CHECK(client.get("/v1.51/version").message() ==
+          "client version 1.51 is too new. Maximum supported API version is 1.50");
+    CHECK(client.get("/v2.0/absent").status == 400);
+    CHECK(client.get("/v1.41/broker/v1/doctor").status == 404);
+    for (const char* path : {"/v1/_ping", "/v1.x/_ping", "/v/_ping", "/v1.99999/_ping", "/v1.41", "/v1.41/"}) {
+        CHECK(client.get(path).status == 404);
+    }
+    CHECK(client.post("/v1.41/_ping").head.find("\r\nAllow: GET, HEAD\r\n") != std::string::npos);
+    CHECK(client.request("DELETE", "/broker/v1/doctor").status == 405);
 }
 
 TEST_CASE("path patterns take names with slashes, the last separator counts", "[control]") {
