@@ -24,6 +24,10 @@ bool same_member(std::string_view left, std::string_view right) noexcept {
            std::equal(left.begin(), left.end(), right.begin(), [](char a, char b) { return lower(a) == lower(b); });
 }
 
+bool is_plain_text(std::string_view text) noexcept {
+    return text.find('\0') == std::string_view::npos && !text.starts_with("\xEF\xBB\xBF");
+}
+
 std::string repeated_member(const rapidjson::Value& object) {
     std::vector<std::string> names;
     names.reserve(object.MemberCount());

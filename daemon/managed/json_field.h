@@ -61,6 +61,10 @@ private:
 /// `left` and `right` are the same but for the case of ASCII letters.
 [[nodiscard]] bool same_member(std::string_view left, std::string_view right) noexcept;
 
+/// Whether RapidJSON reads all of `text`: it takes a NUL byte for the end and skips a byte order mark, and neither may
+/// get into a file of ours, where more JSON follows.
+[[nodiscard]] bool is_plain_text(std::string_view text) noexcept;
+
 /// The name of a member that `object` has twice, in any case; empty: none.
 [[nodiscard]] std::string repeated_member(const rapidjson::Value& object);
 

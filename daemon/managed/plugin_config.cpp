@@ -253,6 +253,8 @@ Result<PluginConfig, ConfigError> PluginConfig::parse(std::string_view bytes) {
     if (bytes.size() > kMaxConfigBytes) {
         return fail(ConfigError{{}, fmt::format("the config is longer than {} MiB", kMaxConfigBytes >> 20)});
     }
+    if (!is_plain_text(bytes))
+        return fail(ConfigError{{}, "the config is not JSON: it has a NUL byte or a byte order mark"});
     const auto document = parse_json(bytes);
     if (!document) {
         const JsonError& error = document.error();

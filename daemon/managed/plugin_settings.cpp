@@ -45,6 +45,8 @@ Result<PluginSettings, ConfigError> PluginSettings::parse(std::string_view bytes
     if (bytes.size() > kMaxConfigBytes) {
         return fail(ConfigError{{}, fmt::format("the settings are longer than {} MiB", kMaxConfigBytes >> 20)});
     }
+    if (!is_plain_text(bytes))
+        return fail(ConfigError{{}, "the settings are not JSON: they have a NUL byte or a byte order mark"});
     const auto document = parse_json(bytes);
     if (!document) {
         const JsonError& error = document.error();

@@ -30,6 +30,7 @@ struct StoreError {
     enum class Kind {
         not_found,       ///< there is no plugin of this ID
         already_exists,  ///< name or ID are taken
+        conflict,        ///< the record was made from one that is not the present one any more
         invalid,         ///< the record itself is at fault
         system,          ///< the disk: full, read-only, broken
     };
@@ -88,13 +89,14 @@ public:
     /// Adds a plugin: `record.id` becomes the staged one's. The caller has synced the rootfs (syncfs).
     [[nodiscard]] Result<PluginRecordPtr, StoreError> install(StagedPlugin staged, PluginRecord record);
 
-    /// Stores a changed record: settings, enabled, timeout, granted, name.
+    /// Stores a changed record: settings, enabled, timeout, granted, name. It is a copy of the present one, which its
+    /// revision tells: what somebody else changed in between is not undone unseen.
     [[nodiscard]] Result<PluginRecordPtr, StoreError> update(PluginRecord record);
 
     /// An upgrade, and the way back.
     struct Upgraded {
         PluginRecordPtr record;
-        PluginRecordPtr previous_record;
+        PluginRecordPtr previous_record;  ///< with the new one's revision, so that it can be stored
         /// Holds the old rootfs. Destroying it makes the upgrade final (slow; may be done on any thread), and
         /// `upgrade(previous, *previous_record)` undoes it.
         StagedPlugin previous;
@@ -122,13 +124,12 @@ private:
     PluginStore(StateDirectory plugins, std::shared_ptr<const UniqueFd> tmp, TreeRemover remover);
 
     [[nodiscard]] Result<bool, StoreError> absorb_changes_by_hand();
-    [[nodiscard]] Result<std::vector<std::string>, StoreError> read_inventory();
     [[nodiscard]] Result<bool, StoreError> commit(Entries entries);
     [[nodiscard]] Result<bool, StoreError> check_names(const PluginRecord& record) const;
+    [[nodiscard]] Result<bool, StoreError> check_current(const PluginRecord& record) const;
     [[nodiscard]] Result<StagedPlugin, StoreError> make_staged(std::string id, bool with_rootfs);
-    [[nodiscard]] Result<bool, StoreError> write_copies(int directory, const PluginsFileEntry& entry, Durability how);
-    [[nodiscard]] Result<bool, StoreError> swap_rootfs(const std::string& id, const std::string& staged_id,
-                                                       const std::string& previous_id);
+    [[nodiscard]] Result<bool> swap_rootfs(const std::string& id, const std::string& staged_id,
+                                           const std::string& previous_id);
     void refresh_copies(const PluginsFileEntry& entry);
     void index();
 
@@ -140,6 +141,7 @@ private:
     std::map<std::string, std::string, std::less<>> ids_by_name_;
     std::optional<FileIdentity> inventory_;  ///< plugins.json as we know it
     std::vector<std::string> findings_;
+    bool opening_ = true;  ///< nobody holds a staged plugin yet
 };
 
 /// A store, and what open() found to be odd: a sentence each, for the log and `doctor`.

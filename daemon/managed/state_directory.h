@@ -38,10 +38,9 @@ public:
     /// The whole file `name`, or nothing where there is none. Not a plain file, or longer than `limit`: an error.
     [[nodiscard]] Result<std::optional<std::string>> read(const std::string& name, std::size_t limit) const;
 
-    /// Writes a temporary file, syncs it, renames it over `name` (mode 0600) and syncs the directory. After an error
-    /// the old file is in place, except where only the last step failed: then `old_bytes`, if given, are put back.
-    [[nodiscard]] Result<bool> replace(const std::string& name, std::string_view bytes, Durability how,
-                                       const std::string* old_bytes = nullptr) const;
+    /// Writes NAME.new, syncs it, renames it over `name` (mode 0600) and syncs the directory. After an error the old
+    /// file is in place, unless only the last step failed: identity() tells.
+    [[nodiscard]] Result<bool> replace(const std::string& name, std::string_view bytes, Durability how) const;
 
     [[nodiscard]] std::optional<FileIdentity> identity(const std::string& name) const;
     [[nodiscard]] Result<bool> sync() const;
@@ -59,6 +58,7 @@ private:
 /// The file of an open directory, as StateDirectory's functions do it.
 [[nodiscard]] Result<std::optional<std::string>> read_file_at(int directory, const std::string& name, std::size_t limit,
                                                               std::string_view shown_path);
+/// Durable: the file is synced before the rename; the directory is not.
 [[nodiscard]] Result<bool> replace_file_at(int directory, const std::string& name, std::string_view bytes,
                                            Durability how, std::string_view shown_path);
 [[nodiscard]] Result<bool> sync_directory(int directory, std::string_view shown_path);

@@ -1,0 +1,46 @@
+#include "daemon/managed/plugin_record.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "common/os/system_error.h"
+
+namespace brokerd {
+
+std::string new_plugin_id() {
+    std::array<unsigned char, Digest::kBytes> bytes{};
+    // Up to 256 bytes come whole, and without EINTR once the kernel's pool is ready (getrandom(2)).
+    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+        throw_errno("getrandom for a plugin's ID");
+    }
+    return std::string{Digest::from_bytes(bytes).hex()};
+}
+
+bool is_plugin_id(std::string_view text) noexcept {
+    const auto letter_or_digit = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    };
+    if (text.empty() || text.size() > 128 || !letter_or_digit(text.front())) return false;
+    if (text == "tmp" || text.starts_with("plugins.json")) return false;
+    return std::all_of(text.begin(), text.end(),
+                       [&](char c) { return letter_or_digit(c) || c == '_' || c == '.' || c == '-'; });
+}
+
+void write_docker_json(JsonWriter& writer, const PluginRecord& record) {
+    writer.StartObject();
+    write_key(writer, "Config");
+    record.config->write_docker_json(writer);
+    write_key(writer, "Enabled");
+    writer.Bool(record.enabled);
+    write_member(writer, "Id", record.id);
+    write_member(writer, "Name", record.name);
+    if (!record.remote.empty()) write_member(writer, "PluginReference", record.remote);
+    write_key(writer, "Settings");
+    record.settings.write_docker_json(writer);
+    writer.EndObject();
+}
+
+}  // namespace brokerd

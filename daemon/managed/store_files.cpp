@@ -1,0 +1,72 @@
+#include "daemon/managed/store_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+namespace brokerd {
+namespace {
+
+std::string settings_bytes(const PluginSettings& settings) {
+    rapidjson::StringBuffer buffer;
+    JsonWriter writer{buffer};
+    settings.write_docker_json(writer);
+    return std::string{buffer.GetString(), buffer.GetSize()} + "\n";
+}
+
+UniqueFd open_directory(int parent, const std::string& name) {
+    return UniqueFd{::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
+}
+
+bool has_size(int directory, const char* name, std::size_t size) {
+    struct stat status {};
+    return ::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+           static_cast<std::size_t>(status.st_size) == size;
+}
+
+}  // namespace
+
+Result<bool> write_copies(int parent, const std::string& path, const PluginsFileEntry& entry, Durability how) {
+    const UniqueFd directory = open_directory(parent, path.substr(path.rfind('/') + 1));
+    if (!directory) return fail(state_error("open the directory", path, errno));
+    const std::string settings = settings_bytes(entry.record->settings);
+    for (const auto& [name, bytes] :
+         {std::pair<const char*, std::string_view>{kConfigCopy, *entry.record->config_bytes},
+          std::pair<const char*, std::string_view>{kSettingsCopy, settings},
+          std::pair<const char*, std::string_view>{kEntryCopy, entry.bytes}}) {
+        const auto written = replace_file_at(directory.get(), name, bytes, how, path);
+        if (!written) return written;
+    }
+    if (how == Durability::visible) return true;
+    return sync_directory(directory.get(), path);
+}
+
+bool copies_are_current(int plugins, const PluginsFileEntry& entry) {
+    const UniqueFd directory = open_directory(plugins, entry.record->id);
+    if (!directory) return false;
+    const auto own = read_file_at(directory.get(), kEntryCopy, entry.bytes.size(), {});
+    return own && *own && **own == entry.bytes &&
+           has_size(directory.get(), kConfigCopy, entry.record->config_bytes->size()) &&
+           has_size(directory.get(), kSettingsCopy, settings_bytes(entry.record->settings).size());
+}
+
+bool exists_at(int directory, const std::string& name) {
+    struct stat status {};
+    return ::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool is_directory_at(int directory, const std::string& name) {
+    struct stat status {};
+    return ::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
+}
+
+std::optional<std::string> StoreDirectoryFiles::read(const std::string& id, const std::string& file) {
+    if (!is_plugin_id(id)) return std::nullopt;
+    const UniqueFd directory = open_directory(plugins_.fd(), id);
+    if (!directory) return std::nullopt;
+    auto content = read_file_at(directory.get(), file, kMaxConfigBytes, {});
+    return content ? std::move(*content) : std::nullopt;
+}
+
+}  // namespace brokerd

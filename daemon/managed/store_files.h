@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+
+#include "common/result.h"
+#include "daemon/managed/plugins_file.h"
+#include "daemon/managed/state_directory.h"
+
+/// Names and files below STATE/plugins, for PluginStore alone.
+namespace brokerd {
+
+inline constexpr const char* kInventory = "plugins.json";
+inline constexpr const char* kTmp = "tmp";
+/// In each plugin's directory.
+inline constexpr const char* kConfigCopy = "config.json";
+inline constexpr const char* kSettingsCopy = "plugin-settings.json";
+inline constexpr const char* kEntryCopy = "brokerd.json";
+
+/// Writes the three copies into the directory `path` (its last part is looked up in `parent`); durable: and syncs it.
+[[nodiscard]] Result<bool> write_copies(int parent, const std::string& path, const PluginsFileEntry& entry,
+                                        Durability how);
+
+/// Whether the copies are there and look like the entry: the third is compared, of the others the size.
+[[nodiscard]] bool copies_are_current(int plugins, const PluginsFileEntry& entry);
+
+/// A file or directory of this name exists, not followed.
+[[nodiscard]] bool exists_at(int directory, const std::string& name);
+[[nodiscard]] bool is_directory_at(int directory, const std::string& name);
+
+/// The plugins' directories as the inventory's reader wants them.
+class StoreDirectoryFiles : public PluginDirectoryFiles {
+public:
+    explicit StoreDirectoryFiles(const StateDirectory& plugins) : plugins_{plugins} {}
+    [[nodiscard]] std::optional<std::string> read(const std::string& id, const std::string& file) override;
+
+private:
+    const StateDirectory& plugins_;
+};
+
+}  // namespace brokerd
