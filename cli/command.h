@@ -17,7 +17,7 @@ class Session;
 using Run = std::function<ExitStatus(Session&)>;
 
 /// What the shell may complete an argument of the command with.
-enum class Completion { nothing, plugin_names, shells };
+enum class Completion { nothing, plugin_names, files, shells };
 
 /// One line of the table of commands.
 struct Command {

@@ -8,8 +8,18 @@ namespace brokerd::cli {
 namespace {
 
 constexpr std::array kCommands{
+    Command{"install", "", help::install, install_command},
     Command{"ls", "list", help::list, list_command},
     Command{"inspect", "", help::inspect, inspect_command, Completion::plugin_names},
+    Command{"set", "", help::set, set_command, Completion::plugin_names},
+    Command{"upgrade", "", help::upgrade, upgrade_command, Completion::plugin_names},
+    Command{"rm", "remove", help::remove, remove_command, Completion::plugin_names},
+    Command{"create", "", help::create, create_command, Completion::files},
+    Command{"push", "", help::push, push_command, Completion::plugin_names},
+    Command{"save", "", help::save, save_command, Completion::plugin_names},
+    Command{"load", "", help::load, load_command, Completion::files},
+    Command{"import", "", help::import, import_command, Completion::files},
+    Command{"prune", "", help::prune, prune_command},
     Command{"doctor", "", help::doctor, doctor_command},
     Command{"activate", "", help::activate, activate_command, Completion::plugin_names},
     Command{"call", "", help::call, call_command, Completion::plugin_names},

@@ -13,11 +13,21 @@ namespace brokerd::cli {
 [[nodiscard]] Run activate_command(CLI::App& app);
 [[nodiscard]] Run call_command(CLI::App& app);
 [[nodiscard]] Run completion_command(CLI::App& app);
+[[nodiscard]] Run create_command(CLI::App& app);
 [[nodiscard]] Run doctor_command(CLI::App& app);
 [[nodiscard]] Run events_command(CLI::App& app);
+[[nodiscard]] Run import_command(CLI::App& app);
 [[nodiscard]] Run inspect_command(CLI::App& app);
+[[nodiscard]] Run install_command(CLI::App& app);
 [[nodiscard]] Run list_command(CLI::App& app);
+[[nodiscard]] Run load_command(CLI::App& app);
+[[nodiscard]] Run prune_command(CLI::App& app);
+[[nodiscard]] Run push_command(CLI::App& app);
+[[nodiscard]] Run remove_command(CLI::App& app);
+[[nodiscard]] Run save_command(CLI::App& app);
+[[nodiscard]] Run set_command(CLI::App& app);
 [[nodiscard]] Run stats_command(CLI::App& app);
+[[nodiscard]] Run upgrade_command(CLI::App& app);
 [[nodiscard]] Run version_command(CLI::App& app);
 
 }  // namespace brokerd::cli

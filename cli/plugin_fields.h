@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -10,13 +9,18 @@
 namespace brokerd::cli {
 
 /// What `ls` has to show of a plugin: PluginView's JSON members, after Status, which is made here.
-inline constexpr std::array<std::string_view, 17> kListFields{
+inline constexpr std::array<std::string_view, 21> kListFields{
     "Status",   "Name",        "Kind",      "State",      "Implements",
     "Endpoint", "Definition",  "Published", "Reason",     "Since",
     "Attempts", "NextAttempt", "TLS",       "TLS.Verify", "TLS.ClientCertificate",
-    "Warnings", "Shadows"};
-/// The same for `inspect`, which shows the daemon's own object.
-inline constexpr std::span<const std::string_view> kInspectFields = std::span{kListFields}.subspan(1);
+    "Warnings", "Shadows",     "Id",        "Reference",  "Description",
+    "Enabled"};
+/// The same for `inspect`, which shows the daemon's own object: a PluginView, or Docker's for a managed plugin.
+inline constexpr std::array<std::string_view, 25> kInspectFields{
+    "Name",     "Kind",     "State",    "Implements",  "Endpoint",    "Definition", "Published",
+    "Reason",   "Since",    "Attempts", "NextAttempt", "TLS",         "TLS.Verify", "TLS.ClientCertificate",
+    "Warnings", "Shadows",  "Id",       "Reference",   "Description", "Enabled",    "PluginReference",
+    "Config",   "Config.*", "Settings", "Settings.*"};
 
 /// State, attempts and reason in one phrase: "activating (attempt 3)", "failed: connection refused". Not yet printable.
 [[nodiscard]] std::string status_text(const PluginView& plugin);

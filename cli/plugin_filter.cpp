@@ -9,9 +9,11 @@
 namespace brokerd::cli {
 namespace {
 
-constexpr std::array<std::string_view, 4> kKeys{"capability", "kind", "name", "state"};
+constexpr std::array<std::string_view, 5> kKeys{"capability", "enabled", "kind", "name", "state"};
 constexpr std::array<std::string_view, 2> kKinds{"legacy", "managed"};
-constexpr std::array<std::string_view, 5> kStates{"discovered", "activating", "active", "failed", "invalid"};
+constexpr std::array<std::string_view, 7> kStates{"discovered", "activating", "active",  "failed",
+                                                  "invalid",    "enabled",    "disabled"};
+constexpr std::array<std::string_view, 2> kTruth{"true", "false"};
 
 /// A value that no plugin can have is a slip of the hand, and an empty list would hide it.
 Result<FilterTerm> check_value(FilterTerm term) {
@@ -22,6 +24,7 @@ Result<FilterTerm> check_value(FilterTerm term) {
     };
     if (term.key == "kind") return require(kKinds);
     if (term.key == "state") return require(kStates);
+    if (term.key == "enabled") return require(kTruth);
     return term;
 }
 
@@ -29,6 +32,7 @@ bool satisfies(const PluginView& plugin, const FilterTerm& term) {
     if (term.key == "name") return plugin.name.find(term.value) != std::string::npos;
     if (term.key == "kind") return plugin.kind == term.value;
     if (term.key == "state") return plugin.state == term.value;
+    if (term.key == "enabled") return plugin.enabled && *plugin.enabled == (term.value == "true");
     return std::any_of(plugin.implements.begin(), plugin.implements.end(), [&](const std::string& capability) {
         return ::strcasecmp(capability.c_str(), term.value.c_str()) == 0;
     });

@@ -25,7 +25,7 @@ _pluginctl_names() {
     done < <(pluginctl ls -q 2>/dev/null)
 }
 _pluginctl() {
-    local line=${COMP_LINE:0:COMP_POINT} command='' words='' names='' word i
+    local line=${COMP_LINE:0:COMP_POINT} command='' words='' names='' files='' word i
     local current=${line##* }
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -42,6 +42,7 @@ constexpr std::string_view kBashTail = R"(    esac
         [[ $word == "$current"* ]] && COMPREPLY+=("$word")
     done
     [[ -n $names ]] && _pluginctl_names "$current"
+    [[ -n $files ]] && compopt -o default
     # bash takes a colon for the end of a word, and replaces only what follows the last one.
     [[ $current == *:* ]] && COMPREPLY=("${COMPREPLY[@]#"${current%"${current##*:}"}"}")
     return 0
@@ -115,8 +116,9 @@ std::string bash_script() {
     out += fmt::format("        '') words='{}' ;;\n", top_words());
     for (const Command& command : command_table()) {
         const bool names = command.completion == Completion::plugin_names;
-        out += fmt::format("        {}) words='{}' names={} ;;\n", pattern(command), flag_words(command),
-                           names ? "1" : "");
+        const bool files = command.completion == Completion::files;
+        out += fmt::format("        {}) words='{}' names={} files={} ;;\n", pattern(command), flag_words(command),
+                           names ? "1" : "", files ? "1" : "");
     }
     return out += kBashTail;
 }
@@ -128,6 +130,8 @@ std::string zsh_script() {
         out += fmt::format("        {})\n            compadd -- {}\n", pattern(command), flag_words(command));
         if (command.completion == Completion::plugin_names) {
             out += "            compadd -- ${(f)\"$(pluginctl ls -q 2>/dev/null)\"}\n";
+        } else if (command.completion == Completion::files) {
+            out += "            _files\n";
         }
         out += "            ;;\n";
     }
@@ -155,6 +159,8 @@ std::string fish_script() {
         out += fish_flags(command, condition);
         if (command.completion == Completion::plugin_names) {
             out += fmt::format("complete -c pluginctl {} -a '(pluginctl ls -q 2>/dev/null)'\n", condition);
+        } else if (command.completion == Completion::files) {
+            out += fmt::format("complete -c pluginctl {} -F\n", condition);
         } else if (command.completion == Completion::shells) {
             out += fmt::format("complete -c pluginctl {} -a '{}'\n", condition, kShells);
         }

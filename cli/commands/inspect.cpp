@@ -27,6 +27,23 @@ std::string shown(const std::vector<std::string>& found, const Format& format) {
     return format.lines(objects);
 }
 
+/// The object for a person who asks for `name`: Docker's own for a managed plugin, as docker prints it; else brokerd's
+/// view. A dockerd knows the first only.
+Result<std::string, ClientError> object_of(const std::string& name, const Session& session) {
+    constexpr int kNotFound = 404;
+    auto view = session.client().inspect(name);
+    if (!view && view.error().status != kNotFound) return view;
+    if (view) {
+        const auto document = parse_json(*view);
+        if (!document || string_member(*document, "Kind") != "managed") return view;
+    }
+    auto plugin = session.managed().inspect(name);
+    if (plugin) return std::move(plugin->json);
+    // Neither knows the name: the first said so in brokerd's words. Or the view is all there is.
+    if (view || plugin.error().status == kNotFound) return view;
+    return fail(plugin.error());
+}
+
 ExitStatus run(const Flags& flags, Session& session) {
     const auto format = Format::parse(flags.format, kInspectFields);
     if (!format) return session.usage_error(format.error().message);
@@ -35,7 +52,7 @@ ExitStatus run(const Flags& flags, Session& session) {
     std::vector<std::string> found;
     for (const std::string& name : flags.names) {
         if (name.empty()) return session.usage_error("a plugin's name is empty");
-        auto json = session.client().inspect(name);
+        auto json = object_of(name, session);
         if (json) {
             found.push_back(std::move(*json));
             continue;
@@ -52,7 +69,7 @@ ExitStatus run(const Flags& flags, Session& session) {
 Run inspect_command(CLI::App& app) {
     auto flags = std::make_shared<Flags>();
     app.add_option("NAME", flags->names)->required();
-    app.add_option("--format", flags->format);
+    app.add_option("-f,--format", flags->format);
     return [flags](Session& session) { return run(*flags, session); };
 }
 

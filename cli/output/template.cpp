@@ -73,6 +73,13 @@ std::vector<std::string> parts(std::string_view path) {
     return out;
 }
 
+/// Whether `field` is "Config.*" and `path` something like "Config.Env".
+bool is_below(std::string_view path, std::string_view field) {
+    if (field.size() < 2 || field.substr(field.size() - 2) != ".*") return false;
+    field.remove_suffix(1);
+    return path.size() > field.size() && path.substr(0, field.size()) == field;
+}
+
 /// What stands between {{ and }}.
 Result<Template::Field> parse_action(std::string_view action, std::span<const std::string_view> fields) {
     std::string_view rest = trimmed(action);
@@ -84,7 +91,8 @@ Result<Template::Field> parse_action(std::string_view action, std::span<const st
             "cannot use {{{{{}}}}} in a format: write {{{{.Field}}}}, {{{{json .Field}}}} or {{{{json .}}}}", action));
     }
     rest.remove_prefix(1);
-    if (!rest.empty() && std::find(fields.begin(), fields.end(), rest) == fields.end()) {
+    const auto is_rest = [&](std::string_view field) { return rest == field || is_below(rest, field); };
+    if (!rest.empty() && std::none_of(fields.begin(), fields.end(), is_rest)) {
         return fail(fmt::format("there is no field .{} here; the fields are .{}", rest, fmt::join(fields, ", .")));
     }
     return Template::Field{parts(rest), as_json};

@@ -25,8 +25,8 @@ public:
     };
     using Piece = std::variant<Text, Field>;
 
-    /// `fields` are the names that exist, with their members as "TLS.Verify". The error names them, or what else is
-    /// wrong with `text`.
+    /// `fields` are the names that exist, with their members as "TLS.Verify", or as "Config.*" for whatever members
+    /// there may be. The error names them, or what else is wrong with `text`.
     [[nodiscard]] static Result<Template> parse(std::string_view text, std::span<const std::string_view> fields);
 
     /// Without a line end, unless the template has one. A list becomes its items with commas between them, an object
