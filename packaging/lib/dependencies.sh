@@ -2,7 +2,7 @@
 # tests install from them.
 
 packages_build=(g++ cmake ninja-build pkg-config libcpp-httplib-dev rapidjson-dev libcli11-dev libfmt-dev libsystemd-dev
-    catch2 libssl-dev libboost-dev)
+    catch2 libssl-dev libboost-dev libarchive-dev libseccomp-dev zlib1g-dev)
 packages_quickstart=(python3 curl openssl util-linux)
 # The peers that the integration tests and the benches run: engines, a real volume plugin, and what they need.
 packages_test=(python3 python3-pytest docker.io podman runc rclone fuse3 busybox-static curl openssl procps iproute2
