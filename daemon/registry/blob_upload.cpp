@@ -31,7 +31,7 @@ std::uint64_t number(std::string_view text) {
 }  // namespace
 
 /// A part of the blob's file.
-class BlobUpload::FileBody final : public RequestBody {
+class BlobUpload::FileBody final : public UploadBody {
 public:
     FileBody(const BlobUpload& upload, std::uint64_t first, std::uint64_t size)
         : upload_{upload}, first_{first}, size_{size}, buffer_(std::min<std::uint64_t>(size, kReadBytes)) {}

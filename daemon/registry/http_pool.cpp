@@ -51,7 +51,7 @@ HttpExchange::~HttpExchange() {
     if (connection_ && connection_->is_reusable()) pool_->give_back(url_, std::move(connection_));
 }
 
-RegistryResult<std::monostate> HttpExchange::read_body(const HttpConnection::Receiver& receive) {
+RegistryResult<std::monostate> HttpExchange::read_body(const RegistryConnection::Receiver& receive) {
     return connection_->read_body(
         [&](std::string_view piece) -> RegistryResult<std::monostate> {
             // Where bytes never run out, nobody waits, and so nobody would see it.
@@ -117,7 +117,7 @@ RegistryResult<bool> HttpPool::speaks_tls(const Url& https_url) {
     const TransferPatience patience{settings_.timeouts.connect, settings_.timeouts.connect, cancel_fd_};
     const auto started = stream->start_tls(**context, https_url.host, patience);
     if (started) {
-        give_back(https_url, std::make_unique<HttpConnection>(std::move(*stream)));
+        give_back(https_url, std::make_unique<RegistryConnection>(std::move(*stream)));
         return true;
     }
     if (started.error().kind == RegistryErrorKind::cancelled || stream->got_tls_alert()) return fail(started.error());
@@ -180,7 +180,7 @@ RegistryResult<NetStream> HttpPool::connect(const Url& url) const {
 RegistryResult<NetStream> HttpPool::tunnel(NetStream stream, const Url& url, const Url& proxy) const {
     const std::string head = fmt::format("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\nUser-Agent: {1}\r\n{2}\r\n",
                                          url.host_and_port(), settings_.user_agent, proxy_authorization(proxy));
-    HttpConnection connection{std::move(stream)};
+    RegistryConnection connection{std::move(stream)};
     const TransferPatience patience{settings_.timeouts.stall, settings_.timeouts.exchange, cancel_fd_};
     // As HEAD: what follows a successful answer to CONNECT is no body (RFC 9110 9.3.6).
     const auto answer = connection.exchange(head, nullptr, true, patience);
@@ -211,7 +211,7 @@ RegistryResult<HttpPool::Connection> HttpPool::open(const Url& url) {
         if (const auto started = stream->start_tls(**context, url.host, patience); !started)
             return fail(started.error());
     }
-    return std::make_unique<HttpConnection>(std::move(*stream));
+    return std::make_unique<RegistryConnection>(std::move(*stream));
 }
 
 HttpPool::Connection HttpPool::take_idle(const Url& url) {

@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "daemon/registry/http_connection.h"
+#include "daemon/registry/registry_connection.h"
 #include "daemon/registry/registry_settings.h"
 #include "daemon/registry/registry_tls.h"
 #include "daemon/registry/url.h"
@@ -23,7 +23,7 @@ struct HttpCall {
     std::string method = "GET";
     Url url;
     HttpFields fields;  ///< besides Host, User-Agent, Accept-Encoding and Content-Length, which are added
-    RequestBody* body = nullptr;
+    UploadBody* body = nullptr;
     std::uint64_t answer_bytes = 0;  ///< of a large body that is expected: it gets more time
 };
 
@@ -41,7 +41,7 @@ public:
     [[nodiscard]] unsigned status() const noexcept { return answer_.status; }
     [[nodiscard]] const Url& url() const noexcept { return url_; }
 
-    [[nodiscard]] RegistryResult<std::monostate> read_body(const HttpConnection::Receiver& receive);
+    [[nodiscard]] RegistryResult<std::monostate> read_body(const RegistryConnection::Receiver& receive);
     /// The whole body; an error of kind `invalid` where it is larger.
     [[nodiscard]] RegistryResult<std::string> body(std::size_t limit);
     /// Reads a body that nobody needs, so that the connection can be used again; gives up on a large one.
@@ -49,7 +49,7 @@ public:
 
 private:
     friend class HttpPool;
-    HttpExchange(HttpPool& pool, std::unique_ptr<HttpConnection> connection, HttpAnswer answer, Url url,
+    HttpExchange(HttpPool& pool, std::unique_ptr<RegistryConnection> connection, HttpAnswer answer, Url url,
                  TransferPatience patience) noexcept
         : pool_{&pool},
           connection_{std::move(connection)},
@@ -58,7 +58,7 @@ private:
           patience_{patience} {}
 
     HttpPool* pool_;
-    std::unique_ptr<HttpConnection> connection_;
+    std::unique_ptr<RegistryConnection> connection_;
     HttpAnswer answer_;
     Url url_;
     TransferPatience patience_;
@@ -85,7 +85,7 @@ public:
 
 private:
     friend class HttpExchange;
-    using Connection = std::unique_ptr<HttpConnection>;
+    using Connection = std::unique_ptr<RegistryConnection>;
 
     [[nodiscard]] std::string head_of(const HttpCall& call) const;
     [[nodiscard]] TransferPatience patience_for(const HttpCall& call) const;

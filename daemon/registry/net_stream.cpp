@@ -15,7 +15,7 @@
 #include <cerrno>
 
 #include "common/os/system_error.h"
-#include "daemon/registry/proxy_settings.h"
+#include "daemon/registry/network_proxies.h"
 
 namespace brokerd {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/registry/http_connection.h"
+#include "daemon/registry/registry_connection.h"
 #include "daemon/registry/registry_error.h"
 
 namespace brokerd {

@@ -13,7 +13,7 @@ struct RegistryCall {
     std::string method = "GET";
     Url url;  ///< of the endpoint, or what the registry itself named as its continuation
     HttpFields fields;
-    RequestBody* body = nullptr;
+    UploadBody* body = nullptr;
     std::uint64_t answer_bytes = 0;
     RegistryScope scope;
 };

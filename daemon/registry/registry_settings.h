@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/registry/proxy_settings.h"
+#include "daemon/registry/network_proxies.h"
 
 namespace brokerd {
 
@@ -40,7 +40,7 @@ struct RegistrySettings {
     std::vector<std::string> insecure_hosts;
     /// As dockerd's --registry-mirror: URLs, asked in order, for pulls from docker.io, without credentials.
     std::vector<std::string> mirrors;
-    ProxySettings proxies;
+    NetworkProxies proxies;
     /// HOST[:PORT]/ with *.crt (authorities, on top of the system's), and NAME.cert with NAME.key (of a client).
     std::string certs_dir = "/etc/docker/certs.d";
     RegistryTimeouts timeouts;

@@ -11,7 +11,7 @@ namespace brokerd {
 
 /// Which proxy a host is reached through: HTTPS_PROXY for https, HTTP_PROXY for http, none for what NO_PROXY lists.
 /// A proxy is "http://[USER:PASSWORD@]HOST[:PORT]", the scheme may be left out. Immutable; any thread.
-struct ProxySettings {
+struct NetworkProxies {
     std::string http;
     std::string https;
     std::vector<std::string> no_proxy;  ///< HOST or .SUFFIX, each with an optional :PORT, an address, a CIDR, or "*"
@@ -20,7 +20,7 @@ struct ProxySettings {
     using Environment = std::function<const char*(const char*)>;
     /// Reads HTTP_PROXY, HTTPS_PROXY, NO_PROXY, and each in lower case where the former is unset or empty. For main:
     /// nobody else reads the environment, which other threads may not change meanwhile.
-    [[nodiscard]] static ProxySettings from_environment(const Environment& environment);
+    [[nodiscard]] static NetworkProxies from_environment(const Environment& environment);
 
     /// The proxy for this host, or nothing: direct. Loopback is never proxied. `https`: the scheme to be spoken.
     [[nodiscard]] std::optional<std::string> proxy_for(bool https, std::string_view host, std::uint16_t port) const;

@@ -1,4 +1,4 @@
-#include "daemon/registry/http_connection.h"
+#include "daemon/registry/registry_connection.h"
 
 #include <fmt/format.h>
 
@@ -25,7 +25,7 @@ RegistryError closed() {
 /// Hands what the parser finds to the receiver, and remembers why that one wants no more.
 class ReceiverSink final : public BodySink {
 public:
-    explicit ReceiverSink(const HttpConnection::Receiver& receive) : receive_{receive} {}
+    explicit ReceiverSink(const RegistryConnection::Receiver& receive) : receive_{receive} {}
 
     std::size_t take_body(std::string_view piece) override {
         auto taken = receive_(piece);
@@ -36,7 +36,7 @@ public:
     [[nodiscard]] const std::optional<RegistryError>& problem() const noexcept { return problem_; }
 
 private:
-    const HttpConnection::Receiver& receive_;
+    const RegistryConnection::Receiver& receive_;
     std::optional<RegistryError> problem_;
 };
 
@@ -67,7 +67,7 @@ std::string HttpAnswer::fields_joined(std::string_view lower_name) const {
     return joined;
 }
 
-RegistryResult<HttpAnswer> HttpConnection::exchange(std::string_view head, RequestBody* body, bool is_head,
+RegistryResult<HttpAnswer> RegistryConnection::exchange(std::string_view head, UploadBody* body, bool is_head,
                                                     const TransferPatience& patience) {
     reusable_ = false;
     answer_began_ = false;
@@ -80,7 +80,7 @@ RegistryResult<HttpAnswer> HttpConnection::exchange(std::string_view head, Reque
     return answer;
 }
 
-RegistryResult<std::monostate> HttpConnection::send(std::string_view head, RequestBody* body,
+RegistryResult<std::monostate> RegistryConnection::send(std::string_view head, UploadBody* body,
                                                     const TransferPatience& patience) {
     const std::uint64_t size = body == nullptr ? 0 : body->size();
     std::string first{head};
@@ -103,7 +103,7 @@ RegistryResult<std::monostate> HttpConnection::send(std::string_view head, Reque
     return std::monostate{};
 }
 
-RegistryResult<std::size_t> HttpConnection::fill(const TransferPatience& patience) {
+RegistryResult<std::size_t> RegistryConnection::fill(const TransferPatience& patience) {
     if (!buffer_) buffer_ = std::make_unique<char[]>(kBufferBytes);
     if (begin_ == end_) begin_ = end_ = 0;
     if (begin_ > 0) {
@@ -116,7 +116,7 @@ RegistryResult<std::size_t> HttpConnection::fill(const TransferPatience& patienc
     return count;
 }
 
-RegistryResult<HttpAnswer> HttpConnection::read_head(bool is_head, const TransferPatience& patience) {
+RegistryResult<HttpAnswer> RegistryConnection::read_head(bool is_head, const TransferPatience& patience) {
     HeadParser parser;
     HttpHead head;
     for (unsigned interim = 0; interim <= kMaxInterim;) {
@@ -142,7 +142,7 @@ RegistryResult<HttpAnswer> HttpConnection::read_head(bool is_head, const Transfe
     return fail(no_http("it has too many interim answers"));
 }
 
-RegistryResult<std::monostate> HttpConnection::read_body(const Receiver& receive, const TransferPatience& patience) {
+RegistryResult<std::monostate> RegistryConnection::read_body(const Receiver& receive, const TransferPatience& patience) {
     ReceiverSink sink{receive};
     while (!body_.is_done()) {
         std::size_t used = 0;

@@ -20,16 +20,16 @@ namespace brokerd {
 using HttpFields = std::vector<std::pair<std::string, std::string>>;
 
 /// Where a request's body comes from. It can be read again: requests are repeated.
-class RequestBody {
+class UploadBody {
 public:
-    virtual ~RequestBody() = default;
+    virtual ~UploadBody() = default;
     [[nodiscard]] virtual std::uint64_t size() const = 0;
     /// Bytes from `offset` on, at least one; valid until the next call.
     [[nodiscard]] virtual RegistryResult<std::string_view> read(std::uint64_t offset) = 0;
 };
 
 /// A body in memory. Borrows the bytes.
-class TextBody final : public RequestBody {
+class TextBody final : public UploadBody {
 public:
     explicit TextBody(std::string_view bytes) noexcept : bytes_{bytes} {}
     [[nodiscard]] std::uint64_t size() const override { return bytes_.size(); }
@@ -56,15 +56,15 @@ struct HttpAnswer {
 /// HTTP/1.1 on one connection, one exchange after the other, with the strict parsers of daemon/http: heads are bounded
 /// by them (32 KiB, 128 fields). Bodies are handed over as they lie in the read buffer, without a copy.
 /// Thread: one at a time.
-class HttpConnection {
+class RegistryConnection {
 public:
-    explicit HttpConnection(NetStream stream) : stream_{std::move(stream)} {}
-    HttpConnection(const HttpConnection&) = delete;
-    HttpConnection& operator=(const HttpConnection&) = delete;
+    explicit RegistryConnection(NetStream stream) : stream_{std::move(stream)} {}
+    RegistryConnection(const RegistryConnection&) = delete;
+    RegistryConnection& operator=(const RegistryConnection&) = delete;
 
     /// Sends a request and reads the head of its answer; interim answers (1xx) are skipped. `head` is the request's,
     /// whole, with its empty line. `is_head`: the method is HEAD.
-    [[nodiscard]] RegistryResult<HttpAnswer> exchange(std::string_view head, RequestBody* body, bool is_head,
+    [[nodiscard]] RegistryResult<HttpAnswer> exchange(std::string_view head, UploadBody* body, bool is_head,
                                                       const TransferPatience& patience);
 
     /// Takes a piece of the body; an error ends the reading.
@@ -83,7 +83,7 @@ public:
     [[nodiscard]] bool has_unread() const noexcept { return begin_ != end_; }
 
 private:
-    [[nodiscard]] RegistryResult<std::monostate> send(std::string_view head, RequestBody* body,
+    [[nodiscard]] RegistryResult<std::monostate> send(std::string_view head, UploadBody* body,
                                                       const TransferPatience& patience);
     [[nodiscard]] RegistryResult<HttpAnswer> read_head(bool is_head, const TransferPatience& patience);
     /// More bytes into the buffer; the count, 0 at the end.

@@ -1,4 +1,4 @@
-#include "daemon/registry/proxy_settings.h"
+#include "daemon/registry/network_proxies.h"
 
 #include <arpa/inet.h>
 
@@ -89,7 +89,7 @@ bool is_loopback(std::string_view host) {
            is_in_network(host, "::1/128");
 }
 
-ProxySettings ProxySettings::from_environment(const Environment& environment) {
+NetworkProxies NetworkProxies::from_environment(const Environment& environment) {
     const auto either = [&environment](const char* upper, const char* lower) -> std::string {
         const char* value = environment(upper);
         if (value == nullptr || *value == '\0') value = environment(lower);
@@ -99,7 +99,7 @@ ProxySettings ProxySettings::from_environment(const Environment& environment) {
             split_list(either("NO_PROXY", "no_proxy"))};
 }
 
-std::optional<std::string> ProxySettings::proxy_for(bool to_https, std::string_view host, std::uint16_t port) const {
+std::optional<std::string> NetworkProxies::proxy_for(bool to_https, std::string_view host, std::uint16_t port) const {
     const std::string& proxy = to_https ? https : http;
     if (proxy.empty() || is_loopback(host)) return std::nullopt;
     for (const std::string& entry : no_proxy) {
