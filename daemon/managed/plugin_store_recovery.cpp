@@ -1,7 +1,6 @@
 // Opening the store: whatever a crash, a full disk or somebody's editor left behind becomes a state that some sequence
 // of finished operations could have led to. Each step may itself be cut off and is then repeated by the next start:
 // they only ever move things forward.
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
@@ -18,23 +17,6 @@
 
 namespace brokerd {
 namespace {
-
-std::vector<std::string> names_in(int directory) {
-    std::vector<std::string> names;
-    const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return names;
-    const std::unique_ptr<DIR, int (*)(DIR*)> stream{::fdopendir(fd), ::closedir};
-    if (stream == nullptr) {
-        ::close(fd);
-        return names;
-    }
-    while (const dirent* entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe): a stream of our own
-        const std::string name = entry->d_name;
-        if (name != "." && name != "..") names.push_back(name);
-    }
-    std::sort(names.begin(), names.end());
-    return names;
-}
 
 std::string describe(const JsonError& error) {
     return fmt::format("line {}, column {}: {}", error.line, error.column, error.message);
@@ -167,7 +149,7 @@ private:
     }
 
     std::vector<std::string> plugin_directories() const {
-        std::vector<std::string> ids = names_in(store_.plugins_.fd());
+        std::vector<std::string> ids = directory_names(store_.plugins_.fd());
         std::erase_if(ids, [&](const std::string& name) {
             return !is_plugin_id(name) || !is_directory_at(store_.plugins_.fd(), name);
         });
@@ -240,7 +222,7 @@ private:
     }
 
     void empty_tmp() {
-        for (const std::string& name : names_in(store_.tmp_->get())) {
+        for (const std::string& name : directory_names(store_.tmp_->get())) {
             const bool waiting = std::any_of(store_.entries_.begin(), store_.entries_.end(),
                                              [&](const auto& entry) { return entry.second.swap == name; });
             if (waiting) continue;

@@ -77,6 +77,10 @@ Result<StateDirectory> StateDirectory::open(const std::string& path) {
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST && errno != EROFS) {
         return fail(state_error("make the directory", path, errno));
     }
+    return open_existing(path);
+}
+
+Result<StateDirectory> StateDirectory::open_existing(const std::string& path) {
     UniqueFd fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!fd) return fail(state_error("open the directory", path, errno));
     return StateDirectory{std::move(fd), path};

@@ -31,6 +31,8 @@ class StateDirectory {
 public:
     /// Makes the directory (0700; its parent exists) where it is missing, and opens it.
     [[nodiscard]] static Result<StateDirectory> open(const std::string& path);
+    /// Opens it; nothing is made.
+    [[nodiscard]] static Result<StateDirectory> open_existing(const std::string& path);
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }

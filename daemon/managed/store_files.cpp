@@ -1,9 +1,13 @@
 #include "daemon/managed/store_files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <memory>
 
 namespace brokerd {
 namespace {
@@ -26,6 +30,23 @@ bool has_size(int directory, const char* name, std::size_t size) {
 }
 
 }  // namespace
+
+std::vector<std::string> directory_names(int directory) {
+    std::vector<std::string> names;
+    const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream{::fdopendir(fd), ::closedir};
+    if (stream == nullptr) {
+        ::close(fd);
+        return names;
+    }
+    while (const dirent* entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe): a stream of our own
+        const std::string name = entry->d_name;
+        if (name != "." && name != "..") names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
 
 Result<bool> write_copies(int parent, const std::string& path, const PluginsFileEntry& entry, Durability how) {
     const UniqueFd directory = open_directory(parent, path.substr(path.rfind('/') + 1));

@@ -1,12 +1,13 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 #include "daemon/managed/plugins_file.h"
 #include "daemon/managed/state_directory.h"
 
-/// Names and files below STATE/plugins, for PluginStore alone.
+/// Names and files below STATE/plugins, for PluginStore and the import of an engine's directory.
 namespace brokerd {
 
 inline constexpr const char* kInventory = "plugins.json";
@@ -22,6 +23,9 @@ inline constexpr const char* kEntryCopy = "brokerd.json";
 
 /// Whether the copies are there and look like the entry: the third is compared, of the others the size.
 [[nodiscard]] bool copies_are_current(int plugins, const PluginsFileEntry& entry);
+
+/// What is in the directory, in order; nothing where it cannot be read.
+[[nodiscard]] std::vector<std::string> directory_names(int directory);
 
 /// A file or directory of this name exists, not followed.
 [[nodiscard]] bool exists_at(int directory, const std::string& name);
