@@ -88,7 +88,7 @@ void write_privileges(JsonWriter& writer, const Privileges& privileges) {
 }
 
 template <class Write>
-std::string json_text(const Write& write) {
+std::string json_body(const Write& write) {
     rapidjson::StringBuffer buffer;
     JsonWriter writer{buffer};
     write(writer);
@@ -96,7 +96,7 @@ std::string json_text(const Write& write) {
 }
 
 std::string privileges_json(const Privileges& privileges) {
-    return json_text([&](JsonWriter& writer) { write_privileges(writer, privileges); });
+    return json_body([&](JsonWriter& writer) { write_privileges(writer, privileges); });
 }
 
 /// Docker's form of an error while the work goes on, or empty.
@@ -216,7 +216,7 @@ Result<ManagedClient::Plugin, ClientError> ManagedClient::inspect(std::string_vi
 }
 
 Result<int, ClientError> ManagedClient::set(std::string_view name, const std::vector<std::string>& settings) const {
-    const std::string body = json_text([&](JsonWriter& writer) { write_strings(writer, settings); });
+    const std::string body = json_body([&](JsonWriter& writer) { write_strings(writer, settings); });
     return done(ask(http_, {"POST", docker_path(name, "/set"), body}, kAnswerTime));
 }
 
@@ -246,7 +246,7 @@ Result<ManagedClient::Staged, ClientError> ManagedClient::load(const BodyStream&
 }
 
 Result<std::string, ClientError> ManagedClient::install_staged(const Staged& staged, std::string_view name) const {
-    const std::string body = json_text([&](JsonWriter& writer) {
+    const std::string body = json_body([&](JsonWriter& writer) {
         writer.StartObject();
         write_key(writer, "Privileges");
         write_privileges(writer, staged.privileges);
@@ -273,7 +273,7 @@ Result<int, ClientError> ManagedClient::save(std::string_view name, const UnixHt
 Result<ManagedClient::Imported, ClientError> ManagedClient::import(std::string_view path,
                                                                    const ProgressHandler& progress,
                                                                    int interrupt_fd) const {
-    const std::string body = json_text([&](JsonWriter& writer) {
+    const std::string body = json_body([&](JsonWriter& writer) {
         writer.StartObject();
         write_member(writer, "Path", path);
         writer.EndObject();
