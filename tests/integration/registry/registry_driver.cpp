@@ -108,7 +108,7 @@ struct Options {
 Options read_options(int argc, char** argv, int& at) {
     Options options;
     options.settings.certs_dir = "/nonexistent";
-    options.settings.proxies = ProxySettings::from_environment(std::getenv);
+    options.settings.proxies = NetworkProxies::from_environment(std::getenv);
     for (; at + 1 < argc && std::string_view{argv[at]}.starts_with("--"); at += 2) {
         const std::string_view name = argv[at];
         const std::string value = argv[at + 1];
