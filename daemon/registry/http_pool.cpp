@@ -101,8 +101,9 @@ RegistryResult<HttpExchange> HttpPool::send(const HttpCall& call) {
         const TransferPatience patience = patience_for(call);
         auto answer = connection->exchange(head, call.body, is_head, patience);
         if (answer) return HttpExchange{*this, std::move(connection), std::move(*answer), call.url, patience};
-        // The server closed an idle connection while the request was under way: nothing has happened yet.
-        if (was_idle && answer.error().transient && !connection->answer_began() && connection->is_stale()) continue;
+        // The server closed an idle connection while the request was under way: nothing has happened yet. Of a body it
+        // may have kept a part: whoever sent that has to ask how much.
+        if (was_idle && call.body == nullptr && answer.error().transient && !connection->answer_began()) continue;
         auto error = answer.error();
         error.message = fmt::format("{}: {}", call.url.authority(), error.message);
         return fail(std::move(error));

@@ -68,7 +68,7 @@ std::string HttpAnswer::fields_joined(std::string_view lower_name) const {
 }
 
 RegistryResult<HttpAnswer> RegistryConnection::exchange(std::string_view head, UploadBody* body, bool is_head,
-                                                    const TransferPatience& patience) {
+                                                        const TransferPatience& patience) {
     reusable_ = false;
     answer_began_ = false;
     const auto sent = send(head, body, patience);
@@ -81,7 +81,7 @@ RegistryResult<HttpAnswer> RegistryConnection::exchange(std::string_view head, U
 }
 
 RegistryResult<std::monostate> RegistryConnection::send(std::string_view head, UploadBody* body,
-                                                    const TransferPatience& patience) {
+                                                        const TransferPatience& patience) {
     const std::uint64_t size = body == nullptr ? 0 : body->size();
     std::string first{head};
     std::uint64_t offset = 0;
@@ -142,7 +142,8 @@ RegistryResult<HttpAnswer> RegistryConnection::read_head(bool is_head, const Tra
     return fail(no_http("it has too many interim answers"));
 }
 
-RegistryResult<std::monostate> RegistryConnection::read_body(const Receiver& receive, const TransferPatience& patience) {
+RegistryResult<std::monostate> RegistryConnection::read_body(const Receiver& receive,
+                                                             const TransferPatience& patience) {
     ReceiverSink sink{receive};
     while (!body_.is_done()) {
         std::size_t used = 0;
