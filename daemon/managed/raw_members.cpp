@@ -23,7 +23,7 @@ public:
     MemberPlaces(std::string_view text, const Input& input) : text_{text}, input_{input} {}
 
     bool Default() {
-        if (depth_ == 1) end_value();
+        if (depth_ == 1) end_value(input_.Tell());
         return depth_ > 0;
     }
     bool Key(const char* name, rapidjson::SizeType size, bool) {
@@ -46,14 +46,13 @@ public:
 private:
     bool end_container() {
         --depth_;
-        if (depth_ == 1) end_value();
+        if (depth_ == 1) end_value(input_.Tell() + 1);
         return true;
     }
 
-    void end_value() {
+    void end_value(std::size_t end) {
         const std::size_t begin = text_.find(':', name_end_) + 1;
         const std::size_t first = text_.find_first_not_of(kSpace, begin);
-        const std::size_t end = input_.Tell();
         const std::size_t after = std::min(text_.find_first_not_of(kSpace, end), text_.size());
         members.push_back({name_, text_.substr(first, end - first), text_.substr(begin, after - begin)});
     }
