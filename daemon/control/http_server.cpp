@@ -76,6 +76,8 @@ void HttpServer::stop() noexcept {
     mailbox_->close();
     if (thread_.joinable()) thread_.join();
     job_threads_.reset();
+    // What came too late to be read keeps exchanges, and these the mailbox that they lie in.
+    [[maybe_unused]] const auto unread = mailbox_->take();
 }
 
 void HttpServer::start(Handler handler, BodyRule streams_body) {

@@ -125,7 +125,7 @@ TEST_CASE("a client that does not read its job's answer is dropped", "[control]"
 
 TEST_CASE("an answer that cannot be completed has no last chunk", "[control]") {
     enum class End { silent, throws, fails };
-    End end = End::silent;
+    std::atomic<End> end = End::silent;
     JobFixture server{[&](Job& job, const ControlRequest&) {
         job.reply.start(200, "text/plain");
         job.reply.write("begun");
