@@ -29,9 +29,9 @@ public:
 };
 
 /// A body in memory. Borrows the bytes.
-class TextBody final : public UploadBody {
+class MemoryBody final : public UploadBody {
 public:
-    explicit TextBody(std::string_view bytes) noexcept : bytes_{bytes} {}
+    explicit MemoryBody(std::string_view bytes) noexcept : bytes_{bytes} {}
     [[nodiscard]] std::uint64_t size() const override { return bytes_.size(); }
     [[nodiscard]] RegistryResult<std::string_view> read(std::uint64_t offset) override {
         return bytes_.substr(static_cast<std::size_t>(offset));

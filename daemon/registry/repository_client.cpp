@@ -234,7 +234,7 @@ RegistryResult<Digest> RepositoryClient::Job::put_manifest(std::string_view byte
     const auto attempt = [&]() -> RegistryResult<Digest> {
         const auto base = registry().base();
         if (!base) return fail(base.error());
-        TextBody body{bytes};
+        MemoryBody body{bytes};
         RegistryCall call;
         call.method = "PUT";
         call.url = base->with_target(fmt::format("/v2/{}/manifests/{}", scope_.path, reference));

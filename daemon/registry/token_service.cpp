@@ -82,7 +82,7 @@ std::string basic_authorization(const RegistryCredentials& credentials) {
 RegistryResult<RegistryToken> fetch_token(HttpPool& pool, const TokenRequest& request) {
     const bool by_identity = request.credentials != nullptr && !request.credentials->identity_token.empty();
     const std::string form = by_identity ? form_of(request) : "";
-    TextBody body{form};
+    MemoryBody body{form};
     HttpCall call;
     if (by_identity) {
         call.method = "POST";
