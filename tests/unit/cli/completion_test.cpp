@@ -29,7 +29,7 @@ std::string offered(const std::string& line, const std::string& names = "") {
 }
 
 TEST_CASE("bash completes commands, flags, shells and names", "[cli]") {
-    CHECK(offered("pluginctl in") == "inspect");
+    CHECK(offered("pluginctl insp") == "inspect");
     CHECK(offered("pluginctl --v") == "--version");
     CHECK(offered("pluginctl ls --no") == "--no-trunc");
     CHECK(offered("pluginctl -H /x list --q") == "--quiet");

@@ -25,14 +25,14 @@ inline std::string content_of(int fd) {
 
 /// pluginctl in this process, writing to memory; `host` is BROKERD_HOST, `input` what it reads from stdin.
 inline Ran run_cli(const std::vector<const char*>& arguments, const std::string& host = "",
-                   const std::string& input = "") {
+                   const std::string& input = "", const std::string& docker_config = "") {
     const UniqueFd out{::memfd_create("out", MFD_CLOEXEC)};
     const UniqueFd err{::memfd_create("err", MFD_CLOEXEC)};
     const UniqueFd in{::memfd_create("in", MFD_CLOEXEC)};
     if (::pwrite(in.get(), input.data(), input.size(), 0) != static_cast<ssize_t>(input.size())) return {-1, "", ""};
     Output out_text{out.get()};
     Output err_text{err.get()};
-    const ExitStatus status = run_pluginctl({arguments, host, in.get(), out_text, err_text});
+    const ExitStatus status = run_pluginctl({arguments, host, in.get(), out_text, err_text, docker_config});
     return {static_cast<int>(status), content_of(out.get()), content_of(err.get())};
 }
 

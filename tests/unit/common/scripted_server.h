@@ -113,8 +113,7 @@ private:
             if (!read_more(connection.get(), request)) return;
         }
         const Answer answer = script_(request);
-        const std::size_t whole = request.find("\r\n\r\n") + 4 + body_size(request);
-        while (answer.reads_body && request.size() < whole) {
+        while (answer.reads_body && !is_whole(request)) {
             if (!read_more(connection.get(), request)) return;
         }
         {
@@ -136,9 +135,13 @@ private:
         return count > 0;
     }
 
-    static std::size_t body_size(const std::string& request) {
-        const std::size_t at = request.find("Content-Length: ");
-        return at == std::string::npos ? 0 : std::stoul(request.substr(at + 16));
+    static bool is_whole(const std::string& request) {
+        const std::size_t body = request.find("\r\n\r\n") + 4;
+        if (request.find("\r\nTransfer-Encoding: chunked\r\n") < body) {
+            return request.size() >= body + 5 && request.substr(request.size() - 5) == "0\r\n\r\n";
+        }
+        const std::size_t length = request.find("Content-Length: ");
+        return request.size() >= body + (length == std::string::npos ? 0 : std::stoul(request.substr(length + 16)));
     }
 
     SocketPath path_;
