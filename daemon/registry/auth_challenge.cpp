@@ -67,8 +67,9 @@ private:
         if (rest_.empty() || rest_.front() == ',') return true;
         const std::string_view whole = rest_;
         const std::string_view name = token();
+        const bool may_be_token68 = !rest_.starts_with(' ') && !rest_.starts_with('\t') && is_token68(whole);
         skip_blanks();
-        if (!name.empty() && rest_.starts_with('=') && !is_token68(whole)) return read_param(name, challenge);
+        if (!name.empty() && rest_.starts_with('=') && !may_be_token68) return read_param(name, challenge);
         rest_ = whole;
         if (!is_token68(whole)) return false;
         rest_.remove_prefix(std::min(whole.find_first_of(" \t,"), whole.size()));
