@@ -97,13 +97,14 @@ public:
         reader_.reset(archive_read_new());
         if (!reader_) throw std::bad_alloc{};
         archive_read_support_format_raw(reader_.get());
-        archive_read_support_format_empty(reader_.get());
         check(archive_read_append_filter(reader_.get(), filter));
         check(archive_read_open(reader_.get(), this, nullptr, &FilterSource::on_read, nullptr));
         archive_entry* entry = nullptr;
-        const int status = archive_read_next_header(reader_.get(), &entry);
-        ended_ = status == ARCHIVE_EOF;
-        if (!ended_) check(status);
+        // An empty stream is refused, too: libarchive does not tell it from a damaged one, and the smallest tar is 1
+        // KiB.
+        if (archive_read_next_header(reader_.get(), &entry) == ARCHIVE_OK) return;
+        if (failure_) std::rethrow_exception(failure_);
+        throw Refused{fmt::format("is no good {} stream", name_)};
     }
 
     std::string_view next() override {

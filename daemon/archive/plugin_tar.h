@@ -34,7 +34,8 @@ using PackProgress = std::function<void(std::uint64_t bytes)>;
 
 /// Reads a plugin's tar, the body of Docker's `POST /plugins/create`: config.json and rootfs/ at its top (also as
 /// ./config.json), in any order, from a file or pipe; it may be compressed by gzip, zstd, xz or bzip2. rootfs/ becomes
-/// a layer, gzip-compressed: the names without "rootfs/", all else as it was (sparse files without their holes). Other
+/// a layer, gzip-compressed: the names without "rootfs/", all else as it was (sparse files without
+/// their holes, times in whole seconds, as in Docker's own layers). Other
 /// top-level entries are ignored, as Docker does. Exactly one config.json: of two, Docker takes the last, but who sees
 /// the archive listed or unpacked half-way sees the first, so neither can be what was meant.
 /// The same input gives the same bytes. Memory does not grow with the archive.
@@ -44,11 +45,10 @@ using PackProgress = std::function<void(std::uint64_t bytes)>;
                                                 int cancel_fd = -1, const PackProgress& progress = {});
 
 /// Packs what is in the directory `rootfs` (an open descriptor) into a layer, gzip-compressed: sorted by name, with
-/// owners, modes, times, extended attributes (as unpack_layers() keeps), hard links, devices and FIFOs; sockets are
-/// skipped. Does not cross mount points: what is mounted inside is left out, its directory stays. A file that changes
-/// its size while it is read is an error.
-/// For a plugin made by hand, and for import. Errors, `cancel_fd`, thread: as unpack_layers(); privileges:
-/// root with CAP_SYS_CHROOT and DAC_READ_SEARCH.
+/// owners, modes, times (whole seconds), extended attributes (as unpack_layers() keeps), hard links, devices and FIFOs;
+/// sockets are skipped. Does not cross mount points: what is mounted inside is left out, its directory stays. A file
+/// that changes its size while it is read is an error. For a plugin made by hand, and for import. Errors, `cancel_fd`,
+/// thread: as unpack_layers(); privileges: root with CAP_SYS_CHROOT and DAC_READ_SEARCH.
 [[nodiscard]] Result<PackedLayer> pack_rootfs(int rootfs, const LayerSink& sink, const ArchiveLimits& limits = {},
                                               int cancel_fd = -1, const PackProgress& progress = {});
 

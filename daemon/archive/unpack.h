@@ -47,7 +47,7 @@ using LayerProgress = std::function<void(std::size_t layer, std::uint64_t bytes)
 /// begin with "/"; a ".." in a name or in a hard link's target is refused; parents that are symbolic links are followed
 /// as after a chroot (/lib -> usr/lib of an earlier layer is legitimate), and must exist. Targets of symbolic links are
 /// data. Every layer is read to its end; for gzip, CRC and length of each member are verified; bytes after the last
-/// member are an error (padding with zeros is not), as is a tar that ends early.
+/// member are an error (padding with zeros is not), as is a tar that ends in the middle of an entry.
 ///
 /// Errors name the layer (from 1) and the entry, escaped. The tree is then half done: remove_tree() it.
 /// Durability is the caller's: syncfs(2) on `rootfs` once, which is cheaper than an fsync for each file.
