@@ -1,0 +1,133 @@
+#include "daemon/managed/docker_import.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "tests/unit/managed/store_fixture.h"
+
+using namespace brokerd;
+using namespace brokerd::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::string kId(64, '3');
+const std::string kConfigHex(64, 'c');
+const std::string kLayerHex(64, 'e');
+const std::string kManifestHex(64, 'f');
+
+/// As dockerd 20.10 writes ID/config.json after `docker plugin set m=/changed A=2`.
+std::string engine_record(const std::string& name = "me/mine:v1") {
+    return R"({"plugin":{"Config":{"Args":{"Description":"","Name":"","Settable":null,"Value":null},"Description":"",)"
+           R"("DockerVersion":"20.10.24+dfsg1","Documentation":"","Entrypoint":["/bin/x"],)"
+           R"("Env":[{"Description":"","Name":"A","Settable":["value"],"Value":"1"}],)"
+           R"("Interface":{"Socket":"x.sock","Types":["docker.volumedriver/1.0"]},"IpcHost":false,)"
+           R"("Linux":{"AllowAllDevices":false,"Capabilities":null,"Devices":null},)"
+           R"("Mounts":[{"Description":"","Destination":"/mnt","Name":"m","Options":["rbind"],"Settable":["source"],)"
+           R"("Source":"/changed","Type":"bind"}],"Network":{"Type":""},"PidHost":false,"PropagatedMount":"","User":{},)"
+           R"("WorkDir":""},"Enabled":true,"Id":")" +
+           kId + R"(","Name":")" + name +
+           R"(","Settings":{"Args":[],"Devices":[],"Env":["A=2"],"Mounts":[{"Description":"","Destination":"/mnt",)"
+           R"("Name":"m","Options":["rbind"],"Settable":["source"],"Source":"/changed","Type":"bind"}]}},"Rootfs":"",)"
+           R"("Config":"sha256:)" +
+           kConfigHex + R"(","Blobsums":["sha256:)" + kLayerHex + R"("],"Manifest":"sha256:)" + kManifestHex +
+           R"(","SwarmServiceID":""})";
+}
+
+constexpr const char* kConfigBlob =
+    R"({"Entrypoint":["/bin/x"],"Interface":{"Socket":"x.sock"},"Env":[{"Name":"A","Value":"1","Settable":["value"]}],)"
+    R"("Mounts":[{"Name":"m","Source":"/original","Destination":"/mnt","Type":"bind","Settable":["source"]}]})";
+
+void write_todays(const StateRoot& root) {
+    write_file(root.plugins(kId + "/config.json"), engine_record());
+    write_file(root.plugins(kId + "/rootfs/bin/x"), "x");
+    write_file(root.plugins("storage/blobs/sha256/" + kConfigHex), kConfigBlob);
+    write_file(root.plugins("storage/blobs/sha256/" + kLayerHex), "layer");
+    write_file(root.plugins("storage/blobs/sha256/" + kManifestHex), "manifest");
+    fs::create_directories(root.plugins("tmp"));
+}
+
+}  // namespace
+
+TEST_CASE("plugins of today's engines are found, with their image's own config", "[managed]") {
+    const StateRoot root;
+    write_todays(root);
+    const std::string path = GENERATE_REF(root.path(), root.path() + "/plugins");
+    const auto found = read_docker_plugins(path);
+    REQUIRE(found);
+    CHECK(found->findings.empty());
+    REQUIRE(found->plugins.size() == 1);
+    const ImportablePlugin& plugin = found->plugins[0];
+    CHECK(plugin.id == kId);
+    CHECK(plugin.name == "me/mine:v1");
+    CHECK(plugin.remote == "docker.io/me/mine:v1");
+    CHECK(plugin.enabled);
+    CHECK(plugin.config.mounts[0].source == "/original");
+    CHECK(plugin.config_bytes == kConfigBlob);
+    CHECK(plugin.settings.mounts[0].source == "/changed");
+    CHECK(plugin.settings.env.items() == std::vector<std::string>{"A=2"});
+    CHECK(plugin.manifest_digest->hex() == kManifestHex);
+    CHECK(plugin.layer_digests.size() == 1);
+    CHECK(plugin.rootfs == root.plugins(kId + "/rootfs"));
+    CHECK(plugin.blobs == root.plugins("storage/blobs/sha256"));
+    CHECK(plugin.propagated_mount.empty());
+}
+
+TEST_CASE("a plugin whose blobs are gone is imported from its rootfs", "[managed]") {
+    const StateRoot root;
+    write_todays(root);
+    const std::string gone = GENERATE(kConfigHex, kLayerHex, kManifestHex);
+    fs::remove(root.plugins("storage/blobs/sha256/" + gone));
+    const auto found = read_docker_plugins(root.path());
+    REQUIRE(found);
+    REQUIRE(found->plugins.size() == 1);
+    CHECK(found->plugins[0].blobs.empty());
+    CHECK_FALSE(found->plugins[0].rootfs.empty());
+    CHECK(found->plugins[0].config.mounts[0].source == (gone == kConfigHex ? "/changed" : "/original"));
+}
+
+TEST_CASE("plugins of Docker 1.12 are found", "[managed]") {
+    const StateRoot root;
+    write_file(root.plugins("cd851ce43a403/rootfs/x"), "x");
+    write_file(root.plugins("cd851ce43a403/config.json"), R"({"entrypoint":["/x"],"interface":{"socket":"s"}})");
+    write_file(root.plugins("cd851ce43a403/plugin-settings.json"), R"({"Env":["A=3"]})");
+    const std::string spelling = GENERATE(
+        R"("Manifest":{"Entrypoint":["/x"],"Interface":{"Socket":"s"}},"Config":{"Env":["A=3"]},"Active":true,)",
+        R"("Config":{"Entrypoint":["/x"],"Interface":{"Socket":"s"}},"Config":{"Env":["A=3"]},"Active":true,)",
+        R"("Config":{"Entrypoint":["/x"],"Interface":{"Socket":"s"}},"Settings":{"Env":["A=3"]},"Enabled":true,)",
+        R"("Active":true,)");
+    write_file(root.plugins("plugins.json"), R"({"cd851ce43a403":{"plugin":{)" + spelling +
+                                                 R"("Tag":"latest","Name":"vieux/sshfs","Id":"cd851ce43a403"}}})");
+    const auto found = read_docker_plugins(root.path());
+    REQUIRE(found);
+    CHECK(found->findings.empty());
+    REQUIRE(found->plugins.size() == 1);
+    CHECK(found->plugins[0].name == "vieux/sshfs:latest");
+    CHECK(found->plugins[0].enabled);
+    CHECK(found->plugins[0].settings.env.items() == std::vector<std::string>{"A=3"});
+    CHECK_FALSE(found->plugins[0].manifest_digest);
+    CHECK(names_below(root.plugins("cd851ce43a403")).size() == 3);  // nothing was written
+}
+
+TEST_CASE("what cannot be imported is left out with the reason", "[managed]") {
+    const StateRoot root;
+    write_todays(root);
+    const std::string other(64, '4');
+    SECTION("not JSON") {
+        write_file(root.plugins(other + "/config.json"), "{\"plugin\":");
+    }
+    SECTION("a record of another plugin") {
+        write_file(root.plugins(other + "/config.json"), engine_record("me/b:v1"));
+    }
+    SECTION("links out") {
+        fs::create_directories(root.plugins(other));
+        fs::remove_all(root.plugins(kId + "/rootfs"));
+        fs::create_symlink("/", root.plugins(kId + "/rootfs"));
+        fs::remove(root.plugins("storage/blobs/sha256/" + kLayerHex));
+    }
+    const auto found = read_docker_plugins(root.path());
+    REQUIRE(found);
+    CHECK(found->findings.size() == 1);
+    CHECK(found->plugins.size() <= 1);
+    CHECK_FALSE(read_docker_plugins(root.path() + "/nowhere"));
+}
