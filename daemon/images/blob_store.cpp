@@ -111,8 +111,8 @@ Result<std::unique_ptr<BlobStore>> BlobStore::open(std::string path) {
     if (!temporary) return fail(temporary.error());
     const UniqueFd parent{
         uninterrupted([&] { return ::openat(root->get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC); })};
-    if (!parent || ::fsync(root->get()) != 0 || ::fsync(parent.get()) != 0)
-        return fail(disk_error("sync the directory", path, errno));
+    const auto sync = [](const UniqueFd& directory) { return uninterrupted([&] { return ::fsync(directory.get()); }); };
+    if (!parent || sync(*root) != 0 || sync(parent) != 0) return fail(disk_error("sync the directory", path, errno));
 
     const auto leftovers = names_in(temporary->get(), path + '/' + kTemporary);
     if (!leftovers) return fail(leftovers.error());
