@@ -52,7 +52,7 @@ void write_todays(const StateRoot& root) {
 TEST_CASE("plugins of today's engines are found, with their image's own config", "[managed]") {
     const StateRoot root;
     write_todays(root);
-    const std::string path = GENERATE_REF(root.path(), root.path() + "/plugins");
+    const std::string path = root.path() + GENERATE(as<std::string>{}, "", "/plugins");
     const auto found = read_docker_plugins(path);
     REQUIRE(found);
     CHECK(found->findings.empty());
