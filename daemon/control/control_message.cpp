@@ -44,12 +44,15 @@ std::string to_bytes(const ControlReply& reply, bool to_head, bool keep_alive) {
 }
 
 std::string stream_head(unsigned status, std::string_view content_type,
-                        const std::vector<std::pair<std::string, std::string>>& headers, bool chunked) {
+                        const std::vector<std::pair<std::string, std::string>>& headers, bool chunked,
+                        bool keep_alive) {
     std::string bytes = common_head(status);
     const auto out = std::back_inserter(bytes);
     for (const auto& [name, value] : headers) fmt::format_to(out, "{}: {}\r\n", name, value);
-    fmt::format_to(out, "Content-Type: {}\r\n{}\r\n\r\n", content_type,
-                   chunked ? "Transfer-Encoding: chunked" : "Connection: close");
+    fmt::format_to(out, "Content-Type: {}\r\n", content_type);
+    if (chunked) bytes += "Transfer-Encoding: chunked\r\n";
+    if (!chunked || !keep_alive) bytes += "Connection: close\r\n";
+    bytes += "\r\n";
     return bytes;
 }
 

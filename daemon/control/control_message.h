@@ -34,8 +34,9 @@ struct ControlReply {
 /// Bytes to send for `reply`; the body is left out where `to_head`.
 [[nodiscard]] std::string to_bytes(const ControlReply& reply, bool to_head, bool keep_alive);
 
-/// The head of an answer whose body is sent piece by piece and ends with the connection.
+/// The head of an answer whose body is sent piece by piece: chunked, or until the connection ends.
 [[nodiscard]] std::string stream_head(unsigned status, std::string_view content_type,
-                                      const std::vector<std::pair<std::string, std::string>>& headers, bool chunked);
+                                      const std::vector<std::pair<std::string, std::string>>& headers, bool chunked,
+                                      bool keep_alive);
 
 }  // namespace brokerd

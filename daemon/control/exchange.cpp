@@ -24,7 +24,9 @@ void Exchange::reply_with(std::function<ControlReply()> format) const {
 }
 
 void Exchange::start_job(JobWork work) const {
-    server_->post([self = *this, work = std::move(work)](HttpServer& server) { server.start_job(self, work); });
+    server_->post([self = *this, work = std::move(work)](HttpServer& server) mutable {
+        server.start_job(self, std::move(work));
+    });
 }
 
 }  // namespace brokerd

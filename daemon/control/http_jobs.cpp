@@ -18,7 +18,7 @@ constexpr int kPiecesAtOnce = 8;
 
 }  // namespace
 
-void HttpServer::start_job(const Exchange& exchange, const JobWork& work) {
+void HttpServer::start_job(const Exchange& exchange, JobWork work) {
     HttpConnection* connection = find(exchange);
     if (connection == nullptr || connection->state != HttpConnection::State::answering) return;
     // Refused, not queued: nobody would see why nothing happens, and what is waited for may take hours.
@@ -30,10 +30,10 @@ void HttpServer::start_job(const Exchange& exchange, const JobWork& work) {
         const bool body_is_whole = connection->pump->is_done();
         const auto link = std::make_shared<JobLink>(
             mailbox_, exchange, connection->descriptor(),
-            JobLink::Settings{connection->to_head, connection->chunked, connection->expects_continue && !body_is_whole,
-                              body_is_whole, limits_.write_stall});
+            JobLink::Settings{connection->to_head, connection->chunked, connection->keep_alive,
+                              connection->expects_continue && !body_is_whole, body_is_whole, limits_.write_stall});
         jobs_.emplace(exchange.number(), link);
-        job_threads_->submit([link, work](int) { run_job(link, work); });
+        job_threads_->submit([link, work = std::move(work)](int) { run_job(link, work); });
         connection->job = link;
     } catch (const std::exception& error) {
         jobs_.erase(exchange.number());

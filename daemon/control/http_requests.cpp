@@ -124,7 +124,7 @@ bool HttpServer::open_stream(const Exchange& exchange, const std::string& conten
     connection->state = HttpConnection::State::streaming;
     connection->stream_closed = std::move(closed);
     set_deadline(*connection, std::nullopt);
-    connection->queue(stream_head(200, content_type, {}, connection->chunked));
+    connection->queue(stream_head(200, content_type, {}, connection->chunked, connection->keep_alive));
     write_on(*connection);
     return find(exchange) != nullptr;
 }

@@ -77,7 +77,7 @@ public:
 
     void finish(const Exchange& exchange, const ControlReply& reply);
     /// As Exchange::start_job().
-    void start_job(const Exchange& exchange, const JobWork& work);
+    void start_job(const Exchange& exchange, JobWork work);
 
     // ---- for JobLink, on the server's thread ----
 

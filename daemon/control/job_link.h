@@ -42,6 +42,7 @@ public:
     struct Settings {
         bool to_head = false;           ///< the answer has no body
         bool chunked = true;            ///< its body is chunked; otherwise it ends with the connection
+        bool keep_alive = true;         ///< the client wants to keep the connection
         bool expects_continue = false;  ///< the client waits for "100 Continue"
         bool body_is_whole = false;     ///< there is nothing to read
         std::chrono::milliseconds write_stall{};

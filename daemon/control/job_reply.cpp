@@ -81,7 +81,7 @@ bool JobReply::start(unsigned status, std::string_view content_type, const Heade
     if (state_ != State::none) return false;
     state_ = State::started;
     link_.set_answered();
-    return send({stream_head(status, content_type, headers, link_.settings().chunked)});
+    return send({stream_head(status, content_type, headers, link_.settings().chunked, link_.settings().keep_alive)});
 }
 
 bool JobReply::write(std::string_view bytes) {

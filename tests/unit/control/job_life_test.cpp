@@ -1,9 +1,12 @@
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <future>
 #include <list>
+#include <random>
 
 #include "tests/unit/control/job_fixture.h"
 
@@ -148,6 +151,48 @@ TEST_CASE("jobs leave nothing behind", "[control]") {
     CHECK(eventually([&] { return server.connect().post("/job").status == 500; }));
     const std::size_t descriptors = descriptor_count();
     for (int i = 0; i < 50; ++i) round();
+    CHECK(eventually([&] { return descriptor_count() <= descriptors; }));
+}
+
+TEST_CASE("clients that come and go at random leave the server as it was", "[control]") {
+    // Echoes the body, in pieces, and ends as the client asks.
+    JobFixture server{[](Job& job, const ControlRequest& request) {
+        if (request.header("Way") == "refuse") return job.reply.reply({409, "text/plain", "no", {}});
+        job.reply.start(200, "text/plain");
+        std::vector<char> piece(3000);
+        for (auto count = job.body.read(piece.data(), piece.size()); count && *count > 0;
+             count = job.body.read(piece.data(), piece.size())) {
+            if (request.header("Way") == "echo" && !job.reply.write({piece.data(), *count})) return;
+        }
+        if (!job.body.end()) job.reply.finish();
+    }};
+    const auto client_of = [&](unsigned seed) {
+        std::minstd_rand random{seed};
+        for (int i = 0; i < 40; ++i) {
+            const std::size_t size = random() % 300'000;
+            const bool whole = random() % 2 == 0;
+            const char* const way = std::array{"echo", "take", "refuse"}.at(random() % 3);
+            Client client = server.connect();
+            client.send(fmt::format("POST /job HTTP/1.1\r\nWay: {}\r\nContent-Length: {}\r\n\r\n", way, size));
+            // Without a reader an echo takes what the buffers hold, and then no more of the body is read.
+            const std::size_t sent = whole && std::string_view{way} != "echo" ? size : random() % (size / 2 + 1);
+            std::size_t at = 0;
+            while (at < sent) {
+                const std::size_t count = client.send_some(pattern(at, std::min<std::size_t>(sent - at, 7000)));
+                if (count == 0 && std::string_view{way} != "take") break;
+                at += count;
+            }
+            if (random() % 2 == 0) (void)client.receive_head();
+            if (random() % 4 == 0) client.end_output();
+        }
+    };
+    const std::size_t descriptors = descriptor_count();
+    std::vector<std::future<void>> clients;
+    for (unsigned seed = 1; seed <= 4; ++seed) {
+        clients.push_back(std::async(std::launch::async, [&, seed] { client_of(seed); }));
+    }
+    for (auto& client : clients) client.get();
+    CHECK(server.connect().get("/").body == "OK");
     CHECK(eventually([&] { return descriptor_count() <= descriptors; }));
 }
 

@@ -210,6 +210,11 @@ TEST_CASE("a streamed answer to HTTP/1.0 ends with the connection, one to HEAD h
     CHECK(old.receive_head().find("\r\nConnection: close\r\n") != std::string::npos);
     CHECK(old.receive_line(false) == "a line");
     CHECK(old.receive_end());
+    Client once = server.post("Connection: close\r\n");
+    CHECK(once.receive_head().find("\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n") != std::string::npos);
+    CHECK(once.receive_line() == "a line");
+    CHECK(once.receive_chunk().empty());
+    CHECK(once.receive_end());
     Client head = server.connect();
     head.send("HEAD /job HTTP/1.1\r\n\r\nDELETE /job HTTP/1.1\r\n\r\n");
     CHECK(head.receive_head().find("Transfer-Encoding: chunked") != std::string::npos);
