@@ -150,7 +150,7 @@ std::string PluginConfig::to_blob() const {
     rapidjson::StringBuffer buffer;
     JsonWriter writer{buffer};
     write_docker_json(writer);
-    return with_go_escapes({buffer.GetString(), buffer.GetSize()});
+    return with_go_escapes({buffer.GetString(), buffer.GetSize()}) + "\n";
 }
 
 }  // namespace brokerd

