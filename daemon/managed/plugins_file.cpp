@@ -78,7 +78,7 @@ std::string plugins_file_bytes(const std::map<std::string, PluginsFileEntry>& en
     for (const auto& [id, value] : kept) size += id.size() + value.size() + 8;
     std::string out;
     out.reserve(size);
-    out = "{";
+    out += '{';
     for (const auto& [id, entry] : entries) append_member(out, id, entry.bytes);
     for (const auto& [id, value] : kept) append_member(out, id, value);
     out += "\n}\n";
