@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <vector>
@@ -18,10 +19,12 @@
 namespace brokerd::cli {
 namespace {
 
-/// The flags and arguments of the program and of all commands.
+/// The flags and arguments of the program and of the commands that are named.
 class Arguments {
 public:
-    explicit Arguments(std::string host) : host_{std::move(host)} {
+    /// Only commands whose names are among the words can be meant; to declare the flags of all would take longer than
+    /// what most of them do.
+    Arguments(std::string host, std::span<const char* const> words) : host_{std::move(host)} {
         app_.set_help_flag("-h,--help");
         app_.require_subcommand(0, 1);
         app_.add_flag("--version", version_);
@@ -29,6 +32,10 @@ public:
         app_.add_flag("--man-page", man_page_);
         add_host(app_);
         for (const Command& command : command_table()) {
+            const auto names_it = [&](std::string_view word) {
+                return word == command.name || (!command.alias.empty() && word == command.alias);
+            };
+            if (std::none_of(words.begin(), words.end(), names_it)) continue;
             CLI::App& added = *app_.add_subcommand(std::string{command.name});
             if (!command.alias.empty()) added.alias(std::string{command.alias});
             add_host(added);
@@ -100,7 +107,7 @@ ExitStatus run_command(const Invocation& invocation, const Arguments& arguments)
 }
 
 ExitStatus parse_and_run(const Invocation& invocation) {
-    Arguments arguments{invocation.host};
+    Arguments arguments{invocation.host, invocation.arguments};
     try {
         arguments.parse(invocation.arguments);
     } catch (const CLI::CallForHelp&) {
