@@ -18,6 +18,10 @@ namespace {
 
 using Kind = TransportError::Kind;
 
+/// Ours: a daemon that takes no connection for so long hangs, however long the work would be; and meanwhile no wire is
+/// looked at.
+constexpr std::chrono::milliseconds kConnectTime{15'000};
+
 Failure<TransportError> failure(Kind kind, std::string detail = {}) {
     return fail(TransportError{kind, std::move(detail)});
 }
@@ -66,7 +70,7 @@ Result<UnixHttp::Streamed, TransportError> perform(const std::string& path, cons
                                                    UnixHttp::Limits limits, const UnixHttp::Receiver* receive,
                                                    UnixHttp::Wires wires) {
     const auto deadline = std::chrono::steady_clock::now() + limits.time;
-    auto socket = connect_to(path, limits.time);
+    auto socket = connect_to(path, std::min(limits.time, kConnectTime));
     if (!socket) return fail(socket.error());
     return http_exchange(std::move(*socket), request, deadline, limits, receive, wires);
 }

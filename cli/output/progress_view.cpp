@@ -19,6 +19,8 @@ constexpr std::chrono::milliseconds kInterval = 66ms;
 constexpr std::size_t kMaxLines = 1000;
 /// Ours: texts of the protocol are some words, and digests.
 constexpr std::size_t kMaxText = 300;
+/// Ours: so much text without an id waits for the next picture.
+constexpr std::size_t kMaxWaiting = 64u << 10;
 constexpr std::size_t kMinBar = 10, kMaxBar = 50;
 /// What a picture needs beside the layers' lines: the cursor's line, and the one that counts the others.
 constexpr std::size_t kOtherRows = 2;
@@ -65,7 +67,8 @@ void ProgressView::show(const ProgressMessage& message, Clock::time_point now) {
         line->changed = messages_;
     }
     fresh_ = false;
-    if (now - last_ < kInterval && last_ != Clock::time_point{}) return;
+    const bool early = now - last_ < kInterval && last_ != Clock::time_point{};
+    if (early && above_.size() < kMaxWaiting) return;
     last_ = now;
     draw();
 }

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
@@ -279,6 +280,22 @@ TEST_CASE("a directory that cannot be read whole makes no plugin", "[cli]") {
     // tar runs as root in some places, which reads everything: a link to nowhere as rootfs is told before it starts.
     fs::create_symlink("/nowhere/at/all", plugin.file("rootfs"));
     CHECK(run_cli({"create", "v/s", plugin.path().c_str()}, daemon.path()).status == 1);
+    CHECK(daemon.requests().empty());
+}
+
+TEST_CASE("where tar fails in the middle, nobody gets the half for the whole", "[cli]") {
+    const Daemon daemon{{{"/plugins/create", ScriptedServer::reply(204, "")}}};
+    const Directory plugin;
+    std::ofstream{plugin.file("config.json")} << "{}";
+    fs::create_directory(plugin.file("rootfs"));
+    std::ofstream{plugin.file("tar")} << "#!/bin/sh\nprintf half\necho 'tar: x: changed' >&2\nexit 2\n";
+    fs::permissions(plugin.file("tar"), fs::perms::owner_all);
+    const std::string path = ::getenv("PATH");
+    ::setenv("PATH", (plugin.path() + ":" + path).c_str(), 1);
+    const Ran ran = run_cli({"create", "v/s", plugin.path().c_str()}, daemon.path());
+    ::setenv("PATH", path.c_str(), 1);
+    CHECK(ran.status == 1);
+    CHECK(ran.err == "pluginctl create: tar failed with status 2: tar: x: changed; nothing was installed\n");
     CHECK(daemon.requests().empty());
 }
 
