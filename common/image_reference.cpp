@@ -101,6 +101,11 @@ bool is_tag(std::string_view tag) {
            std::all_of(tag.begin(), tag.end(), [&](char c) { return is_word(c) || c == '.' || c == '-'; });
 }
 
+/// A container's or an image's whole ID, which Docker takes for no name.
+bool is_id(std::string_view text) {
+    return text.size() == Digest::kHexDigits && is_hex(text);
+}
+
 struct LongForm {
     std::string_view domain;
     std::string rest;  ///< path, tag and digest
@@ -142,8 +147,7 @@ Result<ImageReference> ImageReference::parse(std::string_view text) {
         return fail(fmt::format("\"{}\" is not an image reference: {}", escaped(text, 80), why));
     };
     if (text.empty()) return fail("the image reference is empty; write [HOST[:PORT]/]NAME[:TAG]");
-    if (text.size() == Digest::kHexDigits && is_hex(text))
-        return refuse("64 hexadecimal digits are an ID; write a name");
+    if (is_id(text)) return refuse("64 hexadecimal digits are an ID; write a name");
 
     const LongForm form = complete(text);
     const std::string_view rest = form.rest;
@@ -176,6 +180,7 @@ std::string ImageReference::familiar_name() const {
         path.find('/', kOfficialPrefix.size()) == std::string_view::npos) {
         path.remove_prefix(kOfficialPrefix.size());
     }
+    if (is_id(path)) return name();
     // docker.io/a.b/c without its host would be c on the host a.b. Docker prints that; it is another image.
     const LongForm again = complete(path);
     return again.domain == domain_ && again.rest == path_ ? std::string{path} : name();

@@ -209,6 +209,8 @@ TEST_CASE("the familiar form is short and parses to the same", "[common]") {
         // Docker prints "a.b/c" here, which is another image.
         {"docker.io/a.b/c", "docker.io/a.b/c"},
         {"docker.io/localhost/x", "docker.io/localhost/x"},
+        // Alone it would be an ID.
+        {"docker.io/library/" + kHex + ":t", "docker.io/library/" + kHex + ":t"},
     };
     for (const Case& example : kFamiliar) {
         INFO(example.written);
