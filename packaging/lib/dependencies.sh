@@ -5,7 +5,7 @@ packages_build=(g++ cmake ninja-build pkg-config libcpp-httplib-dev rapidjson-de
     catch2 libssl-dev libboost-dev libarchive-dev libseccomp-dev zlib1g-dev)
 packages_quickstart=(python3 curl openssl util-linux)
 # The peers that the integration tests and the benches run: engines, a real volume plugin, and what they need.
-packages_test=(python3 python3-pytest docker.io docker-registry skopeo podman runc rclone fuse3 busybox-static curl
+packages_test=(python3 python3-pytest docker.io docker-registry skopeo umoci zstd podman runc rclone fuse3 busybox-static curl
     openssl procps iproute2 util-linux mount)
 # With AppArmor in the kernel, dockerd starts no container without its parser.
 if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then packages_test+=(apparmor); fi

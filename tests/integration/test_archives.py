@@ -7,19 +7,11 @@ import hashlib
 import os
 import pathlib
 import stat
-import subprocess
 
 import pytest
 
 from archives.corpus import CASES, EITHER, REFUSED
-from harness.brokerd import BUILD
-
-TOOL = pathlib.Path(os.environ.get("ARCHIVE_TOOL", BUILD / "tests/fixtures/archive_tool/archive_tool")).resolve()
-
-
-def run(*arguments, **options):
-    return subprocess.run([TOOL, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=120, check=False, **options)
+from archives.tool import run
 
 
 def state_of(directory):
@@ -82,6 +74,7 @@ def test_hostile_archive(name, place):
     outside = str(base / "a-canary").encode()
     for number, layer in enumerate(layers):
         encoding, data = layer if isinstance(layer, tuple) else ("none", layer)
+        data = data() if callable(data) else data
         if encoding == "none" and b"@OUT@" in data and len(outside) < 80:
             data = with_outside(data, outside)
         (base / f"layer{number}").write_bytes(data)

@@ -1,6 +1,6 @@
 """Hostile and odd archives, each with what has to become of it.
 
-A case is a name, its layers (uncompressed tars, or (encoding, bytes)), and a verdict: REFUSED, or a mapping of paths in
+A case is a name, its layers (uncompressed tars, or (encoding, bytes or a function that makes them)), and a verdict: REFUSED, or a mapping of paths in
 the rootfs to what must be there: bytes (a file's content), "dir", "link:TARGET", "fifo", "char", "block", or None
 (nothing). With a mapping the archive has to be accepted; EITHER leaves it open. Whatever the verdict, nothing outside of
 the rootfs may change: the runner looks. "@OUT@" in an archive is replaced by the path of a directory beside the rootfs.
@@ -306,13 +306,15 @@ def compression():
     case("zstd that is gzip", ("zstd", packed), REFUSED)
     case("zstd with a window of 2 GiB", ("zstd", b"\x28\xb5\x2f\xfd\x00\xa8" + b"\x01\x00\x00" * 10), REFUSED)
     case("zstd cut", ("zstd", b"\x28\xb5\x2f\xfd\x04"), REFUSED)
-    bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
+    case("a bomb of 1 GiB", ("gzip", lambda: bomb(header(b"bomb", size=1 << 30))), REFUSED)
+    case("a bomb behind the end", ("gzip", lambda: bomb(good)), REFUSED)
+
+
+def bomb(beginning):
+    """One GiB of zeros behind `beginning`, compressed; made only when it is needed, as it takes seconds."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     air = bytes(1 << 20)
-    data = b"".join([bomb.compress(header(b"bomb", size=1 << 30))] + [bomb.compress(air) for _ in range(1024)])
-    case("a bomb of 1 GiB", ("gzip", data + bomb.compress(bytes(1024)) + bomb.flush()), REFUSED)
-    tail = zlib.compressobj(9, zlib.DEFLATED, 31)
-    data = b"".join([tail.compress(good)] + [tail.compress(air) for _ in range(1024)])
-    case("a bomb behind the end", ("gzip", data + tail.flush()), REFUSED)
+    return b"".join([packer.compress(beginning), *(packer.compress(air) for _ in range(1024)), packer.flush()])
 
 
 for family in (traversal, links, whiteouts, types, names, structure, compression):
