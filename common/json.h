@@ -37,6 +37,15 @@ void write_key(JsonWriter& writer, std::string_view key);
 /// `"Key":"value"`.
 void write_member(JsonWriter& writer, std::string_view key, std::string_view value);
 
+/// What `write` writes to the JsonWriter that it is given.
+template <class Write>
+[[nodiscard]] std::string json_text(Write write) {
+    rapidjson::StringBuffer buffer;
+    JsonWriter writer{buffer};
+    write(writer);
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
 /// The member's text, or an empty string where it is missing or not a string.
 [[nodiscard]] std::string string_member(const rapidjson::Value& object, const char* key);
 

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/operations/operation_error.h"
+#include "daemon/operations/progress.h"
+#include "daemon/operations/rooms.h"
+
+namespace brokerd {
+
+struct Imported {
+    std::vector<PluginRecordPtr> plugins;
+    std::vector<std::pair<std::string, std::string>> skipped;  ///< name, and why
+};
+
+/// Installs what an engine has in `path` (/var/lib/docker/plugins), with settings, granted privileges and what lies in
+/// propagated mounts, disabled; the engine's directory stays as it is. A plugin that cannot be imported is skipped.
+[[nodiscard]] OperationResult<Imported> import_plugins(const OperationRooms& rooms, const std::string& path,
+                                                       Progress& progress, int cancelled);
+
+}  // namespace brokerd

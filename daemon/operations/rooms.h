@@ -1,0 +1,19 @@
+#pragma once
+
+#include "daemon/archive/limits.h"
+#include "daemon/images/blob_store.h"
+#include "daemon/operations/installed_plugins.h"
+#include "daemon/registry/registry_settings.h"
+
+namespace brokerd {
+
+/// What operations on managed plugins work with. Everything outlives them. Thread: any.
+struct OperationRooms {
+    InstalledPlugins& plugins;
+    PluginClaims& claims;
+    BlobStore& blobs;
+    const RegistrySettings& registries;
+    const ArchiveLimits& limits;
+};
+
+}  // namespace brokerd
