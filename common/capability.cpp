@@ -5,10 +5,18 @@
 
 namespace brokerd {
 
+namespace {
+
+constexpr std::array<std::string_view, 8> kKnown{"GraphDriver",   "IpamDriver",     "LogDriver",    "MetricsCollector",
+                                                 "NetworkDriver", "SecretProvider", "VolumeDriver", "authz"};
+
+char lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+}  // namespace
+
 bool is_known_capability(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 8> kKnown{"GraphDriver",      "IpamDriver",    "LogDriver",
-                                                            "MetricsCollector", "NetworkDriver", "SecretProvider",
-                                                            "VolumeDriver",     "authz"};
     return std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end();
 }
 
@@ -19,6 +27,14 @@ std::string_view capability_of_method(std::string_view method) noexcept {
     if (method.find_first_of("/?%\\;") != std::string_view::npos) return {};
     const std::string_view capability = method.substr(0, dot);
     return capability == "AuthZPlugin" ? std::string_view{"authz"} : capability;
+}
+
+std::string_view capability_of_type(std::string_view type) noexcept {
+    const auto found = std::find_if(kKnown.begin(), kKnown.end(), [type](std::string_view name) {
+        return std::equal(name.begin(), name.end(), type.begin(), type.end(),
+                          [](char a, char b) { return lower(a) == lower(b); });
+    });
+    return found == kKnown.end() ? type : *found;
 }
 
 }  // namespace brokerd

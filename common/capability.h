@@ -14,4 +14,12 @@ namespace brokerd {
 /// not have the form Capability.Method.
 [[nodiscard]] std::string_view capability_of_method(std::string_view method) noexcept;
 
+/// The capability that a managed plugin's config means by an interface type's lower-case name: "VolumeDriver" for the
+/// "volumedriver" of "docker.volumedriver/1.0". Other names are what they are.
+[[nodiscard]] std::string_view capability_of_type(std::string_view type) noexcept;
+
+/// The capability that a managed plugin's config means by an interface type: "VolumeDriver" by the "volumedriver" of
+/// "docker.volumedriver/1.0", in any case. Other names are what they are.
+[[nodiscard]] std::string_view capability_of_type(std::string_view type) noexcept;
+
 }  // namespace brokerd

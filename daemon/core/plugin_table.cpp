@@ -68,6 +68,7 @@ PluginTable::PluginTable(CoreLoop& loop, PublishedSockets& sockets, PluginTableS
       sockets_{sockets},
       settings_{std::move(settings)},
       events_{loop},
+      managed_{settings_.managed_directory, [this](PluginEvent event) { events_.publish(std::move(event)); }},
       path_watch_{loop},
       workers_{loop, kMaxWorkers},
       proxy_{loop, settings_.proxy, make_reports()} {}
@@ -311,18 +312,20 @@ std::vector<PluginView> PluginTable::list() const {
     std::vector<PluginView> views;
     views.reserve(plugins_.size());
     for (const auto& [name, entry] : plugins_) views.push_back(make_view(*entry, loop_));
+    auto managed = managed_.list();
+    std::move(managed.begin(), managed.end(), std::back_inserter(views));
     return views;
 }
 
 std::optional<PluginView> PluginTable::find(const std::string& name) const {
     const auto found = plugins_.find(name);
-    if (found == plugins_.end()) return std::nullopt;
+    if (found == plugins_.end()) return managed_.find(name);
     return make_view(*found->second, loop_);
 }
 
 void PluginTable::when_settled(const std::string& name, std::chrono::milliseconds timeout, Settled done) {
     const auto found = plugins_.find(name);
-    if (found == plugins_.end()) return done(std::nullopt);
+    if (found == plugins_.end()) return done(managed_.find(name));
     const PluginEntry& entry = *found->second;
     // An active plugin that is only being checked again is settled; so is one that failed and is probed.
     if (!entry.is_valid() || entry.state == "active" || entry.state == "failed") return done(make_view(entry, loop_));
@@ -332,7 +335,7 @@ void PluginTable::when_settled(const std::string& name, std::chrono::millisecond
 
 void PluginTable::activate(const std::string& name, std::chrono::milliseconds timeout, Settled done) {
     const auto found = plugins_.find(name);
-    if (found == plugins_.end()) return done(std::nullopt);
+    if (found == plugins_.end()) return done(managed_.find(name));
     if (!found->second->is_valid()) return done(make_view(*found->second, loop_));
     found->second->activation->poke();
     wait(name, timeout, std::move(done));
@@ -375,7 +378,7 @@ void PluginTable::note_missing_capability(const std::string& name, const std::st
 }
 
 std::vector<Finding> PluginTable::doctor() const {
-    std::vector<Finding> findings;
+    std::vector<Finding> findings = managed_.doctor();
     for (const auto& [name, entry] : plugins_) {
         auto more = diagnose(*entry, loop_);
         findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/core/event_log.h"
+#include "daemon/core/managed_plugins.h"
 #include "daemon/core/plugin_entry.h"
 #include "daemon/core/plugin_queries.h"
 #include "daemon/loop/core_loop.h"
@@ -23,6 +24,7 @@ struct PluginTableSettings {
     bool eager = true;  ///< activate at discovery; otherwise when somebody asks
     ProxySettings proxy{};
     AnswerLimitTable answer_limits{};
+    std::string managed_directory{};  ///< where each managed plugin has a directory of its own
 };
 
 /// Who exists, in which state: the one owner of all plugin state. Turns definitions into published sockets, activations
@@ -40,6 +42,9 @@ public:
 
     /// Discovery's Changed.
     void apply(const std::string& name, const std::optional<PluginDefinition>& definition);
+
+    /// The installed plugins, whenever one has changed.
+    void apply(const std::vector<PluginRecordPtr>& installed) { managed_.apply(installed); }
 
     [[nodiscard]] std::vector<PluginView> list() const override;
     [[nodiscard]] std::optional<PluginView> find(const std::string& name) const override;
@@ -80,6 +85,7 @@ private:
     PublishedSockets& sockets_;
     const PluginTableSettings settings_;
     EventLog events_;
+    ManagedPlugins managed_;
     PathWatch path_watch_;
     Workers workers_;
     Proxy proxy_;

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/plugin_view.h"
+#include "daemon/managed/plugin_record.h"
+
+namespace brokerd {
+
+/// The installed plugins as the core knows them: what the operator asked for, told by whoever keeps it on disk.
+/// Thread: the core loop's.
+class ManagedPlugins {
+public:
+    using Tell = std::function<void(PluginEvent event)>;
+
+    /// `directory`: where each plugin has one of its own, by ID. `tell` publishes an event.
+    ManagedPlugins(std::string directory, Tell tell) : directory_{std::move(directory)}, tell_{std::move(tell)} {}
+
+    /// These are all of them now. What changed since the last time becomes events; the first time nothing does.
+    void apply(const std::vector<PluginRecordPtr>& records);
+
+    [[nodiscard]] std::vector<PluginView> list() const;
+    /// By name, with or without the tag "latest", or by ID.
+    [[nodiscard]] std::optional<PluginView> find(const std::string& name) const;
+    /// What keeps plugins from working as they lie on disk.
+    [[nodiscard]] std::vector<Finding> doctor() const;
+
+private:
+    [[nodiscard]] PluginView view(const PluginRecord& record) const;
+    [[nodiscard]] std::string directory_of(const PluginRecord& record) const { return directory_ + "/" + record.id; }
+    void tell(std::string action, const PluginRecord& record, std::string detail) const;
+
+    const std::string directory_;
+    const Tell tell_;
+    std::map<std::string, PluginRecordPtr> by_name_;
+    bool known_ = false;  ///< whether apply() was called
+};
+
+}  // namespace brokerd
