@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <variant>
 
+#include "daemon/archive/remove_tree.h"
+#include "daemon/archive/worker.h"
 #include "daemon/config/config.h"
 #include "daemon/control/control_server.h"
 #include "daemon/control/control_socket.h"
@@ -18,6 +20,8 @@
 #include "daemon/loop/core_loop.h"
 #include "daemon/loop/log.h"
 #include "daemon/loop/signal_watch.h"
+#include "daemon/operations/rooms.h"
+#include "daemon/operations/upkeep.h"
 #include "daemon/proxy/published_sockets.h"
 
 namespace brokerd {
@@ -50,6 +54,7 @@ PluginTableSettings table_settings(const Config& config) {
     PluginTableSettings settings;
     settings.activation.window = config.activation_timeout;
     settings.eager = !config.lazy_activation;
+    settings.managed_directory = config.state_root + "/plugins";
     settings.proxy = {config.proxy_threads, config.max_connections, config.request_timeout};
     const AnswerTimeouts& timeouts = config.answer_timeouts;
     settings.answer_limits.general = std::make_shared<const AnswerLimits>(timeouts.general);
@@ -58,6 +63,34 @@ PluginTableSettings table_settings(const Config& config) {
             std::make_shared<const AnswerLimits>(its.general.value_or(timeouts.general), its.methods);
     }
     return settings;
+}
+
+RegistrySettings registry_settings(const Config& config) {
+    RegistrySettings settings;
+    settings.insecure_hosts = config.insecure_registries;
+    settings.mirrors = config.registry_mirrors;
+    settings.certs_dir = config.registry_certs;
+    settings.proxies = NetworkProxies::from_environment(
+        [](const char* name) { return getenv(name); });  // NOLINT(concurrency-mt-unsafe): before any thread exists
+    return settings;
+}
+
+PluginStore open_plugins(const Config& config) {
+    std::filesystem::create_directories(config.state_root);
+    auto opened = PluginStore::open(config.state_root, [](int parent, const std::string& name) -> Result<bool> {
+        const auto removed = remove_tree(parent, name);
+        if (!removed) return fail(removed.error());
+        return true;
+    });
+    if (!opened) throw std::runtime_error{opened.error().message};
+    for (const std::string& finding : opened->findings) log_warning("managed plugins: {}", finding);
+    return std::move(opened->store);
+}
+
+std::unique_ptr<BlobStore> open_blobs(const Config& config) {
+    auto opened = BlobStore::open(config.state_root + "/blobs");
+    if (!opened) throw std::runtime_error{opened.error().message};
+    return *std::move(opened);
 }
 
 UniqueFd take_control_socket(const Config& config, std::optional<gid_t> group) {
@@ -69,9 +102,10 @@ UniqueFd take_control_socket(const Config& config, std::optional<gid_t> group) {
 }
 
 /// SIGHUP: tells systemd that what follows is a reload (sd_notify(3)), and does it.
-void reload(Discovery& discovery, PluginTable& plugins) {
+void reload(Discovery& discovery, PluginTable& plugins, InstalledPlugins& installed) {
     sd_notify(0, "RELOADING=1");
-    log_info("reading the plugin directories again");
+    log_info("reading the plugin directories and plugins.json again");
+    installed.reload();
     discovery.rescan();
     plugins.restore_published();
     sd_notify(0, "READY=1");
@@ -79,6 +113,7 @@ void reload(Discovery& discovery, PluginTable& plugins) {
 
 int run(const Config& config) {
     set_log_level(log_level(config.log_level));
+    const RegistrySettings registries = registry_settings(config);
     signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2): a closed connection is an error there, not a signal
     const auto group = find_group(config.group);
     const BlockedSignals signals{SIGTERM, SIGINT, SIGHUP};  // before any thread exists: threads inherit the mask
@@ -89,11 +124,21 @@ int run(const Config& config) {
                         {config.engine_socket_dir, config.spec_dirs, config.allow_unsafe_files},
                         [&](const struct stat& status) { return sockets.is_ours(status); },
                         [&](const std::string& name, const auto& definition) { plugins.apply(name, definition); }};
+    InstalledPlugins installed{open_plugins(config), [&](std::vector<PluginRecordPtr> records) {
+                                   loop.post([&plugins, records = std::move(records)] { plugins.apply(records); });
+                               }};
+    const std::unique_ptr<BlobStore> blobs = open_blobs(config);
+    const ArchiveLimits archive_limits;
+    PluginClaims claims;
+    const OperationRooms operations{installed, claims, *blobs, registries, archive_limits};
+    plugins.apply(installed.read([](const PluginStore& store) { return store.records(); }));
+    collect_blobs(operations);  // of installs that a crash ended
     discovery.start();
     sockets.remove_leftovers();  // what the scan has not published again belongs to plugins that are gone
-    ControlServer control{loop, plugins, take_control_socket(config, group), {PeerPolicy{geteuid(), group}, {}}};
+    ControlServer control{
+        loop, plugins, operations, take_control_socket(config, group), {PeerPolicy{geteuid(), group}, {}}};
     const SignalWatch watch{loop, signals, [&](int signal) {
-                                if (signal == SIGHUP) return reload(discovery, plugins);
+                                if (signal == SIGHUP) return reload(discovery, plugins, installed);
                                 sd_notify(0, "STOPPING=1");
                                 loop.stop(0);
                             }};
@@ -110,6 +155,7 @@ int run(const Config& config) {
 }  // namespace brokerd
 
 int main(int argc, char** argv) try {
+    if (brokerd::is_archive_worker(argc, argv)) brokerd::archive_worker_main(argc, argv);
     const auto loaded = brokerd::load_config(argc, argv);
     if (const auto* exit = std::get_if<brokerd::EarlyExit>(&loaded)) {
         fmt::print(exit->status == 0 ? stdout : stderr, "{}", exit->text);

@@ -11,15 +11,17 @@ constexpr std::chrono::milliseconds kWorkerIdle{10'000};
 
 }  // namespace
 
-ControlServer::ControlServer(CoreLoop& loop, PluginQueries& core, UniqueFd listening_socket, Settings settings)
+ControlServer::ControlServer(CoreLoop& loop, PluginQueries& core, const OperationRooms& operations,
+                             UniqueFd listening_socket, Settings settings)
     : core_{loop, core},
+      operations_{operations},
       server_{std::move(listening_socket), settings.peers, settings.limits},
       streams_{server_},
       workers_{kMaxWorkers, kWorkerIdle},
       subscription_{core.events().subscribe([this](const PluginEvent& event) { streams_.publish(event); })} {
     server_.start(
         [this](const ControlRequest& request, const Exchange& exchange) {
-            handle_request({core_, server_, streams_, workers_}, request, exchange);
+            handle_request({core_, server_, streams_, workers_, operations_}, request, exchange);
         },
         streams_body);
 }

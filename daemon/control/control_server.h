@@ -8,6 +8,7 @@
 #include "daemon/control/worker_pool.h"
 #include "daemon/core/plugin_queries.h"
 #include "daemon/loop/core_loop.h"
+#include "daemon/operations/rooms.h"
 
 namespace brokerd {
 
@@ -23,15 +24,17 @@ public:
         HttpServer::Limits limits{};
     };
 
-    /// Serves from now on. `listening_socket`: bind_control_socket() or take_activated_socket(). The loop and `core`
-    /// outlive the server.
-    ControlServer(CoreLoop& loop, PluginQueries& core, UniqueFd listening_socket, Settings settings);
+    /// Serves from now on. `listening_socket`: bind_control_socket() or take_activated_socket(). The loop, `core` and
+    /// `operations` outlive the server.
+    ControlServer(CoreLoop& loop, PluginQueries& core, const OperationRooms& operations, UniqueFd listening_socket,
+                  Settings settings);
     ~ControlServer();
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
 
 private:
     CoreAccess core_;
+    const OperationRooms& operations_;
     HttpServer server_;
     EventStreams streams_;
     WorkerPool workers_;

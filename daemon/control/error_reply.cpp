@@ -124,6 +124,34 @@ ControlReply too_many_jobs(std::size_t limit) {
                                   limit));
 }
 
+ControlReply operation_failed(const OperationError& error) {
+    using Kind = OperationError::Kind;
+    switch (error.kind) {
+        case Kind::invalid:
+            return reply(400, error.message);
+        case Kind::unauthorized:
+            return reply(401, error.message);
+        case Kind::denied:
+            return reply(403, error.message);
+        case Kind::not_found:
+            return reply(404, error.message);
+        case Kind::conflict:
+            return reply(409, error.message);
+        case Kind::unreachable:
+            return reply(502, error.message);
+        case Kind::storage:
+        case Kind::cancelled:
+            return reply(500, error.message);
+    }
+    std::abort();
+}
+
+ControlReply cannot_run_plugins(std::string_view plugin) {
+    return reply(501, fmt::format("plugin {} is installed and stays disabled: this version of brokerd installs plugins "
+                                  "but does not run them yet",
+                                  plugin));
+}
+
 ControlReply too_many_watchers(std::size_t limit) {
     return reply(
         503, fmt::format("{} connections watch events already, which is the limit: close one and try again", limit));

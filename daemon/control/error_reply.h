@@ -8,6 +8,7 @@
 #include "common/plugin_view.h"
 #include "common/result.h"
 #include "daemon/control/control_message.h"
+#include "daemon/operations/operation_error.h"
 
 /// The one place where failures become HTTP: {"message": "…"}, one sentence that says what failed, why, and what to do.
 /// Text that came from outside is escaped here.
@@ -39,6 +40,10 @@ namespace brokerd::error_reply {
 [[nodiscard]] ControlReply plugin_not_active(const PluginView& plugin);                                          // 503
 [[nodiscard]] ControlReply plugin_not_published(const PluginView& plugin);                                       // 503
 [[nodiscard]] ControlReply call_failed(std::string_view plugin, std::string_view method, std::string_view why);  // 502
+
+// Managed plugins
+[[nodiscard]] ControlReply operation_failed(const OperationError& error);  // by its kind
+[[nodiscard]] ControlReply cannot_run_plugins(std::string_view plugin);    // 501
 
 // brokerd
 [[nodiscard]] ControlReply too_many_jobs(std::size_t limit);                     // 503

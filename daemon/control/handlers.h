@@ -24,5 +24,24 @@ void show_stats(const ControlRooms& rooms, const RoutedRequest& request, const E
 void check_health(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void ping(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void show_version(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+// managed_plugins_handlers.cpp
+void list_managed_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void show_remote_privileges(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void pull_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void create_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void inspect_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void set_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void upgrade_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void push_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void enable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void disable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void remove_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+// offline_handlers.cpp
+void show_granted_privileges(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void load_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void install_loaded_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void save_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void import_docker_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void prune_blobs(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 
 }  // namespace brokerd

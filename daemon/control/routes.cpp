@@ -27,9 +27,15 @@ struct Route {
 constexpr std::array kRoutes{
     Route{"GET", "/broker/v1/plugins", list_plugins},
     Route{"GET", "/broker/v1/plugins/{name}/json", inspect_plugin},
+    Route{"GET", "/broker/v1/plugins/{name}/privileges", show_granted_privileges},
+    Route{"GET", "/broker/v1/plugins/{name}/save", save_managed_plugin},
     Route{"GET", "/broker/v1/plugins/{name}", look_up_plugin},
     Route{"POST", "/broker/v1/plugins/{name}/activate", activate_plugin},
     Route{"POST", "/broker/v1/plugins/{name}/rpc/{method}", call_plugin},
+    Route{"POST", "/broker/v1/plugins/load", load_plugin, Body::streamed},
+    Route{"POST", "/broker/v1/plugins/install", install_loaded_plugin},
+    Route{"POST", "/broker/v1/plugins/import", import_docker_plugins},
+    Route{"POST", "/broker/v1/prune", prune_blobs},
     Route{"GET", "/broker/v1/events", watch_events},
     Route{"GET", "/broker/v1/doctor", examine},
     Route{"GET", "/broker/v1/metrics", show_metrics},
@@ -38,6 +44,17 @@ constexpr std::array kRoutes{
     Route{"GET", "/_ping", ping},
     Route{"HEAD", "/_ping", ping},
     Route{"GET", "/version", show_version},
+    Route{"GET", "/plugins", list_managed_plugins},
+    Route{"GET", "/plugins/privileges", show_remote_privileges},
+    Route{"POST", "/plugins/pull", pull_plugin},
+    Route{"POST", "/plugins/create", create_managed_plugin, Body::streamed},
+    Route{"GET", "/plugins/{name}/json", inspect_managed_plugin},
+    Route{"POST", "/plugins/{name}/set", set_managed_plugin},
+    Route{"POST", "/plugins/{name}/upgrade", upgrade_plugin},
+    Route{"POST", "/plugins/{name}/push", push_managed_plugin},
+    Route{"POST", "/plugins/{name}/enable", enable_managed_plugin},
+    Route{"POST", "/plugins/{name}/disable", disable_managed_plugin},
+    Route{"DELETE", "/plugins/{name}", remove_managed_plugin},
 };
 
 struct Found {

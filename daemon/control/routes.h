@@ -11,6 +11,7 @@
 #include "daemon/control/exchange.h"
 #include "daemon/control/http_server.h"
 #include "daemon/control/worker_pool.h"
+#include "daemon/operations/rooms.h"
 
 namespace brokerd {
 
@@ -20,6 +21,7 @@ struct ControlRooms {
     HttpServer& server;
     EventStreams& streams;
     WorkerPool& workers;
+    const OperationRooms& operations;
 };
 
 /// The values of a route's {variables} by their names.

@@ -1,0 +1,229 @@
+#include <chrono>
+#include <optional>
+
+#include "common/protocol/control_api.h"
+#include "daemon/control/handlers.h"
+#include "daemon/control/json_progress.h"
+#include "daemon/control/operation_reply.h"
+#include "daemon/operations/create.h"
+#include "daemon/operations/pull.h"
+#include "daemon/operations/push.h"
+#include "daemon/operations/upkeep.h"
+
+/// The plugin part of Docker's Engine API (docs.docker.com, "Engine API", "Plugin").
+namespace brokerd {
+namespace {
+
+using Kind = OperationError::Kind;
+
+/// Docker's rule for flags in queries (engine, httputils.BoolValue): everything but these is true.
+bool flag(const RoutedRequest& request, const std::string& name) {
+    const std::string value = request.parameter(name).value_or("");
+    return !value.empty() && value != "0" && value != "no" && value != "false" && value != "none";
+}
+
+/// remote= and X-Registry-Auth.
+OperationResult<RemoteImage> remote_image(const RoutedRequest& request) {
+    const auto reference = ImageReference::parse(request.parameter("remote").value_or(""));
+    if (!reference) return fail(Kind::invalid, reference.error().message);
+    auto credentials = RegistryCredentials::from_header(request.request.header("X-Registry-Auth"));
+    if (!credentials) return fail(Kind::invalid, credentials.error().message);
+    return RemoteImage{reference->with_default_tag(), *std::move(credentials)};
+}
+
+OperationResult<Privileges> sent_privileges(const RoutedRequest& request) {
+    auto privileges = parse_privileges(request.request.body);
+    if (!privileges) return fail(Kind::invalid, privileges.error().message);
+    return *std::move(privileges);
+}
+
+/// filters={"enabled":["true"]} and the older {"enabled":{"true":true}}.
+struct ListFilter {
+    std::optional<bool> enabled;
+    std::vector<std::string> capabilities;
+
+    [[nodiscard]] bool matches(const PluginRecord& plugin) const {
+        if (enabled && plugin.enabled != *enabled) return false;
+        return std::all_of(capabilities.begin(), capabilities.end(),
+                           [&](const std::string& capability) { return plugin.config->declares(capability); });
+    }
+};
+
+std::vector<std::string> filter_values(const rapidjson::Value& filter) {
+    std::vector<std::string> values;
+    if (filter.IsArray()) {
+        for (const auto& value : filter.GetArray()) values.push_back(value.IsString() ? value.GetString() : "");
+    } else if (filter.IsObject()) {
+        for (const auto& value : filter.GetObject()) values.emplace_back(value.name.GetString());
+    }
+    return values;
+}
+
+OperationResult<ListFilter> list_filter(const std::string& text) {
+    ListFilter filter;
+    if (text.empty()) return filter;
+    const auto document = parse_json(text);
+    if (!document || !document->IsObject()) return fail(Kind::invalid, "invalid filter: not a JSON object");
+    for (const auto& member : document->GetObject()) {
+        const std::string name = member.name.GetString();
+        const std::vector<std::string> values = filter_values(member.value);
+        if (name == "capability") {
+            filter.capabilities = values;
+        } else if (name != "enabled") {
+            return fail(Kind::invalid, "invalid filter '" + name + "'");
+        } else if (values == std::vector<std::string>{"true"}) {
+            filter.enabled = true;
+        } else if (values == std::vector<std::string>{"false"}) {
+            filter.enabled = false;
+        } else {
+            return fail(Kind::invalid, "invalid filter 'enabled=" + (values.empty() ? "" : values.front()) + "'");
+        }
+    }
+    return filter;
+}
+
+/// Plugins as Docker prints them, made where nobody waits for it.
+void reply_with_records(const Exchange& exchange, std::vector<PluginRecordPtr> records) {
+    exchange.reply_with([records = std::move(records)] {
+        return write_reply([&](JsonWriter& writer) {
+            writer.StartArray();
+            for (const PluginRecordPtr& record : records) write_docker_json(writer, *record);
+            writer.EndArray();
+        });
+    });
+}
+
+/// A pull or upgrade: an operation on a remote image that tells its progress.
+template <class Operation>
+void start_transfer(const RoutedRequest& request, const Exchange& exchange, Operation operation) {
+    auto image = remote_image(request);
+    if (!image) return exchange.reply(error_reply::operation_failed(image.error()));
+    auto granted = sent_privileges(request);
+    if (!granted) return exchange.reply(error_reply::operation_failed(granted.error()));
+    exchange.start_job(
+        [image = *std::move(image), granted = *std::move(granted), operation = std::move(operation)](Job& job) {
+            JsonProgress progress{job.reply};
+            const auto plugin = operation(image, granted, progress, job.cancelled());
+            plugin ? progress.finish() : progress.finish(plugin.error());
+        });
+}
+
+}  // namespace
+
+void list_managed_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    auto filter = list_filter(request.parameter("filters").value_or(""));
+    if (!filter) return exchange.reply(error_reply::operation_failed(filter.error()));
+    rooms.operations.plugins.post([exchange, filter = *std::move(filter)](const PluginStore& store) {
+        auto records = store.records();
+        std::erase_if(records, [&](const PluginRecordPtr& record) { return !filter.matches(*record); });
+        reply_with_records(exchange, std::move(records));
+    });
+}
+
+void inspect_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    reply_from_record(rooms, request, exchange,
+                      [](JsonWriter& writer, const PluginRecord& record) { write_docker_json(writer, record); });
+}
+
+void show_remote_privileges(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    auto image = remote_image(request);
+    if (!image) return exchange.reply(error_reply::operation_failed(image.error()));
+    exchange.start_job([&operations = rooms.operations, image = *std::move(image)](Job& job) {
+        const auto privileges = remote_privileges(operations, image, job.cancelled());
+        if (!privileges) return job.reply.reply(error_reply::operation_failed(privileges.error()));
+        job.reply.reply(write_reply([&](JsonWriter& writer) { write_privileges(writer, *privileges); }));
+    });
+}
+
+void pull_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    start_transfer(request, exchange,
+                   [&operations = rooms.operations, alias = request.parameter("name").value_or("")](
+                       const RemoteImage& image, const Privileges& granted, Progress& progress, int cancelled) {
+                       return pull(operations, image, alias, granted, progress, cancelled);
+                   });
+}
+
+void upgrade_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    start_transfer(request, exchange,
+                   [&operations = rooms.operations, name = request.path.find("name")->second](
+                       const RemoteImage& image, const Privileges& granted, Progress& progress, int cancelled) {
+                       return upgrade(operations, name, image, granted, progress, cancelled);
+                   });
+}
+
+void push_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    auto credentials = RegistryCredentials::from_header(request.request.header("X-Registry-Auth"));
+    if (!credentials) {
+        return exchange.reply(error_reply::operation_failed({Kind::invalid, credentials.error().message}));
+    }
+    exchange.start_job([&operations = rooms.operations, name = request.path.find("name")->second,
+                        credentials = *std::move(credentials)](Job& job) {
+        JsonProgress progress{job.reply};
+        const auto pushed = push_plugin(operations, name, credentials, progress, job.cancelled());
+        if (!pushed) return progress.finish(pushed.error());
+        progress.aux(json_text([&](JsonWriter& writer) {
+            writer.StartObject();
+            write_member(writer, "Tag", pushed->tag);
+            write_member(writer, "Digest", pushed->digest.str());
+            write_key(writer, "Size");
+            writer.Uint64(pushed->size);
+            writer.EndObject();
+        }));
+        progress.finish();
+    });
+}
+
+void create_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    exchange.start_job([&operations = rooms.operations, name = request.parameter("name").value_or("")](Job& job) {
+        const auto body = job.body.as_pipe();
+        if (!body) return job.reply.reply(error_reply::operation_failed({Kind::invalid, body.error().message}));
+        NoProgress progress;
+        const auto plugin = create_plugin(operations, name, body->get(), progress, job.cancelled());
+        plugin ? job.reply.reply({204, {}, {}, {}}) : job.reply.reply(error_reply::operation_failed(plugin.error()));
+    });
+}
+
+void set_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    auto arguments = parse_strings(request.request.body);
+    if (!arguments) return exchange.reply(error_reply::operation_failed({Kind::invalid, arguments.error().message}));
+    run_operation(
+        rooms, exchange,
+        [&operations = rooms.operations, name = request.path.find("name")->second, arguments = *std::move(arguments)] {
+            return set_plugin(operations, name, arguments);
+        },
+        [](const PluginRecordPtr&) {
+            return ControlReply{204, {}, {}, {}};
+        });
+}
+
+void enable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    rooms.operations.plugins.post([exchange, name = request.path.find("name")->second](const PluginStore& store) {
+        const auto found = store.find(name);
+        exchange.reply(found ? error_reply::cannot_run_plugins((*found)->name)
+                             : error_reply::operation_failed({Kind::not_found, found.error().message}));
+    });
+}
+
+void disable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    run_operation(
+        rooms, exchange,
+        [&operations = rooms.operations, name = request.path.find("name")->second] {
+            return disable_plugin(operations, name);
+        },
+        [](const PluginRecordPtr&) {
+            return ControlReply{200, {}, {}, {}};
+        });
+}
+
+void remove_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    run_operation(
+        rooms, exchange,
+        [&operations = rooms.operations, name = request.path.find("name")->second, force = flag(request, "force")] {
+            return remove_plugin(operations, name, force);
+        },
+        [](const PluginRecordPtr& record) {
+            return write_reply([&](JsonWriter& writer) { write_docker_json(writer, *record); });
+        });
+}
+
+}  // namespace brokerd
