@@ -1,5 +1,7 @@
 #include "daemon/registry/registry_credentials.h"
 
+#include <algorithm>
+
 #include "common/json.h"
 #include "daemon/registry/base64.h"
 #include "daemon/registry/registry_settings.h"
@@ -33,6 +35,10 @@ Result<RegistryCredentials> RegistryCredentials::from_header(std::string_view he
                                     string_member(*document, "identitytoken"),
                                     string_member(*document, "registrytoken"),
                                     string_member(*document, "serveraddress")};
+    // It becomes a part of a request's head as it is.
+    const auto is_visible = [](char c) { return c > 0x20 && c < 0x7f; };
+    if (!std::all_of(credentials.registry_token.begin(), credentials.registry_token.end(), is_visible))
+        return fail(kRemedy);
     // Older clients send both at once, base64 of USER:PASSWORD.
     if (const std::string both = string_member(*document, "auth"); !both.empty() && credentials.username.empty()) {
         const auto pair = base64_decoded(both);

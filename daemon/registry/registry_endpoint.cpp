@@ -35,8 +35,10 @@ RegistryResult<Url> RegistryEndpoint::find_scheme() {
     if (url_.port == 443) plain.port = 80;
     const auto speaks = pool_.speaks_tls(url_);
     if (!speaks) {
-        // Nothing on port 443: then perhaps on port 80; not remembered, it may have been a moment's failure.
-        const bool has_other = plain.port != url_.port && settings_.is_insecure(plain.host, plain.port);
+        // Nothing on port 443: then perhaps on port 80, or by way of a proxy that takes plain HTTP only. Not
+        // remembered, it may have been a moment's failure.
+        const bool has_other = (plain.port != url_.port && settings_.is_insecure(plain.host, plain.port)) ||
+                               settings_.proxies.proxy_for(false, plain.host, plain.port);
         if (!has_other || speaks.error().kind != RegistryErrorKind::unreachable) return fail(speaks.error());
         return plain;
     }

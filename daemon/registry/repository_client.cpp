@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <vector>
 
@@ -45,8 +46,13 @@ std::string media_type_of(std::string_view content_type) {
 
 /// A tag or a digest, as a part of a path: what is neither would ask for something else.
 bool is_reference(std::string_view text) {
-    if (text.empty() || text.size() > 136) return false;
-    return span_of(text, kTokenCharacter) == text.size() || Digest::parse(text);
+    if (Digest::parse(text)) return true;
+    // OCI distribution-spec 1.1, "Pulling manifests": [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
+    constexpr std::string_view kMarks = "._-";
+    return !text.empty() && text.size() <= ImageReference::kMaxTagBytes && text[0] != '.' && text[0] != '-' &&
+           std::all_of(text.begin(), text.end(), [&](char c) {
+               return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') || kMarks.find(c) != kMarks.npos;
+           });
 }
 
 }  // namespace

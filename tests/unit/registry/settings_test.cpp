@@ -107,7 +107,8 @@ TEST_CASE("credentials come from the header X-Registry-Auth", "[registry]") {
     CHECK(RegistryCredentials::from_header("e30=")->empty());
     CHECK(read("null")->empty());
     CHECK(read(R"({"serveraddress":"s","other":[1]})")->empty());
-    for (const char* bad : {"[]", "5", "{", R"({"auth":"!"})", R"({"auth":"dQ=="})"}) {
+    for (const char* bad :
+         {"[]", "5", "{", R"({"auth":"!"})", R"({"auth":"dQ=="})", R"({"registrytoken":"a\r\nX: y"})"}) {
         INFO(bad);
         const auto result = read(bad);
         REQUIRE_FALSE(result);
