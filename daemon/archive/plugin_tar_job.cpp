@@ -1,8 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <optional>
+#include <string>
 
 #include "daemon/archive/entry_path.h"
 #include "daemon/archive/escaped_name.h"
@@ -18,6 +17,7 @@ namespace {
 
 constexpr std::string_view kConfig = "config.json";
 constexpr std::string_view kRootfs = "rootfs";
+constexpr std::size_t kZerosAtOnce = std::size_t{64} << 10;
 
 bool is_in_rootfs(std::string_view path) {
     return path.starts_with(kRootfs) && path.size() > kRootfs.size() && path[kRootfs.size()] == '/';
@@ -44,12 +44,13 @@ std::string read_config(archive_entry* entry, TarStream& tar) {
 
 /// Copies the entry's content, with zeros for the holes of sparse files.
 void copy_content(std::uint64_t size, TarStream& tar, LayerOutput& layer) {
-    static constexpr std::array<char, std::size_t{64} << 10> kZeros{};
+    std::string zeros;
     std::uint64_t at = 0;
     const auto fill_up_to = [&](std::uint64_t end) {
+        if (at < end) zeros.resize(kZerosAtOnce);
         while (at < end) {
-            const std::size_t piece = std::min<std::uint64_t>(end - at, kZeros.size());
-            layer.write({kZeros.data(), piece});
+            const std::size_t piece = std::min<std::uint64_t>(end - at, zeros.size());
+            layer.write(std::string_view{zeros}.substr(0, piece));
             at += piece;
         }
     };
