@@ -47,7 +47,7 @@ def _run(command, environment, check, timeout):
 
 
 class Dockerd:
-    """A real Docker engine. It looks for plugins in isolation.ENGINE_SOCKETS and ENGINE_SPECS, which are private here."""
+    """A real Docker engine; without an image, where only its plugins matter. It looks for plugins in isolation.ENGINE_SOCKETS and ENGINE_SPECS, which are private here."""
 
     def __init__(self, directory, image, *flags):
         self.directory = pathlib.Path(directory) / "docker"
@@ -59,7 +59,8 @@ class Dockerd:
              "-H", f"unix://{self.socket}", *flags], self.directory / "log")
         try:
             wait_until(self._answers, lambda: f"answer from dockerd:\n{self.process.output()[-4000:]}", 60, 0.05)
-            self.docker("import", image, IMAGE)
+            if image is not None:
+                self.docker("import", image, IMAGE)
         except BaseException:
             self.close()
             raise
