@@ -31,7 +31,6 @@ public:
 
 private:
     class FileBody;
-    enum class Step { done, go_on };
 
     [[nodiscard]] RegistryResult<std::monostate> attempt();
     [[nodiscard]] RegistryResult<std::monostate> send_chunk();
