@@ -124,8 +124,8 @@ struct PluginConfig {
     /// The object that Docker's API prints as "Config", null and [] as dockerd 20.10 does.
     void write_docker_json(JsonWriter& writer) const;
 
-    /// The config blob of a created plugin, byte for byte as dockerd 20.10 writes it (Go's escapes, no spaces, a line feed at
-    /// the end), so that digests agree.
+    /// The config blob of a created plugin, byte for byte as dockerd 20.10 writes it (Go's escapes, no spaces, a line
+    /// feed at the end), so that digests agree.
     [[nodiscard]] std::string to_blob() const;
 
     /// Whether it is a "docker" plugin of this capability, in any case ("VolumeDriver").

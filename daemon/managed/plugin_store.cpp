@@ -40,7 +40,7 @@ std::chrono::sys_seconds now() {
 
 PluginsFileEntry make_entry(PluginRecord record, std::string_view swap = {}) {
     PluginsFileEntry entry;
-    entry.bytes = entry_bytes(record, swap);
+    entry.bytes = std::make_shared<const std::string>(entry_bytes(record, swap));
     entry.swap = swap;
     entry.record = std::make_shared<const PluginRecord>(std::move(record));
     return entry;

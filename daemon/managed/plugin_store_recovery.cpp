@@ -196,7 +196,7 @@ private:
             }
         }
         entry.swap.clear();
-        entry.bytes = entry_bytes(*entry.record);
+        entry.bytes = std::make_shared<const std::string>(entry_bytes(*entry.record));
         dirty_ = true;
     }
 

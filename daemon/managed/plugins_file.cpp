@@ -19,10 +19,10 @@ public:
     void read(const RawMember& member) {
         if (content_.entries.contains(member.name)) return keep(member, "its ID is there twice");
         const auto before = previous_.find(member.name);
-        if (before != previous_.end() && before->second.bytes == member.value) return add(member, before->second);
+        if (before != previous_.end() && *before->second.bytes == member.value) return add(member, before->second);
         auto entry = read_entry(member.name, member.value, files_);
         if (!entry) return keep(member, entry.error().message);
-        if (entry->bytes != member.value) content_.to_be_rewritten = true;
+        if (*entry->bytes != member.value) content_.to_be_rewritten = true;
         add(member, std::move(*entry));
     }
 
@@ -49,14 +49,21 @@ private:
     PluginsFileContent content_;
 };
 
-void append_member(std::string& out, std::string_view key, std::string_view value) {
+void append_key(std::string& out, std::string_view key) {
+    if (is_plugin_id(key)) {  // nothing to escape
+        out.append("\"").append(key).append("\"");
+        return;
+    }
     rapidjson::StringBuffer buffer;
     JsonWriter writer{buffer};
     write_string(writer, key);
-    if (out.size() > 1) out += ",";
-    out += "\n";
     out.append(buffer.GetString(), buffer.GetSize());
-    out += ":";
+}
+
+void append_member(std::string& out, std::string_view key, std::string_view value) {
+    out += out.size() > 1 ? ",\n" : "\n";
+    append_key(out, key);
+    out += ':';
     out += value;
 }
 
@@ -74,12 +81,12 @@ Result<PluginsFileContent, JsonError> read_plugins_file(std::string_view text, P
 std::string plugins_file_bytes(const std::map<std::string, PluginsFileEntry>& entries,
                                const std::vector<std::pair<std::string, std::string>>& kept) {
     std::size_t size = 8;
-    for (const auto& [id, entry] : entries) size += id.size() + entry.bytes.size() + 8;
+    for (const auto& [id, entry] : entries) size += id.size() + entry.bytes->size() + 8;
     for (const auto& [id, value] : kept) size += id.size() + value.size() + 8;
     std::string out;
     out.reserve(size);
     out += '{';
-    for (const auto& [id, entry] : entries) append_member(out, id, entry.bytes);
+    for (const auto& [id, entry] : entries) append_member(out, id, *entry.bytes);
     for (const auto& [id, value] : kept) append_member(out, id, value);
     out += "\n}\n";
     return out;

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,8 +18,8 @@ inline constexpr std::size_t kMaxPluginsFileBytes = std::size_t{256} << 20;
 /// One plugin as plugins.json has it.
 struct PluginsFileEntry {
     PluginRecordPtr record;
-    /// The entry's value as it stands in the file, without its key.
-    std::string bytes;
+    /// The entry's value as it stands in the file, without its key. Shared: a change of one plugin copies no other's.
+    std::shared_ptr<const std::string> bytes;
     /// Name of the staged directory whose rootfs is still to be swapped in; empty: none. See PluginStore.
     std::string swap;
 };

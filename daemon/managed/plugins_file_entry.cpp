@@ -260,7 +260,7 @@ Result<PluginsFileEntry> read_entry(const std::string& id, std::string_view byte
         const auto own = read_brokerd(brokerd, record, entry.swap);
         if (!own) return fail(own.error());
     }
-    entry.bytes = entry_bytes(record, entry.swap);
+    entry.bytes = std::make_shared<const std::string>(entry_bytes(record, entry.swap));
     entry.record = std::make_shared<const PluginRecord>(std::move(record));
     return entry;
 }

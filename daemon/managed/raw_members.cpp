@@ -1,6 +1,5 @@
 #include "daemon/managed/raw_members.h"
 
-#include <rapidjson/encodedstream.h>
 #include <rapidjson/error/en.h>
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
@@ -12,7 +11,7 @@
 namespace brokerd {
 namespace {
 
-using Input = rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream>;
+using Input = rapidjson::MemoryStream;
 
 constexpr std::string_view kSpace = " \t\r\n";
 
@@ -70,8 +69,7 @@ Result<std::vector<RawMember>, JsonError> split_object(std::string_view text) {
     constexpr unsigned kFlags =
         rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseTrailingCommasFlag;
     if (!is_plain_text(text)) return fail(JsonError{"has a NUL byte or a byte order mark", 1, 1});
-    rapidjson::MemoryStream bytes{text.data(), text.size()};
-    Input input{bytes};
+    Input input{text.data(), text.size()};
     MemberPlaces places{text, input};
     rapidjson::Reader reader;
     const rapidjson::ParseResult parsed = reader.Parse<kFlags>(input, places);

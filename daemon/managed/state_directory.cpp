@@ -96,11 +96,12 @@ Result<std::optional<std::string>> read_file_at(int directory, const std::string
     if (::fstat(fd.get(), &status) != 0) return fail(state_error("read", below(shown_path, name), errno));
     if (!S_ISREG(status.st_mode)) return fail(fmt::format("{} is not a plain file", below(shown_path, name)));
     std::string bytes;
-    if (status.st_size > 0) bytes.reserve(std::min(static_cast<std::size_t>(status.st_size) + 1, limit + 1));
+    // What the file says of its size is a hint; one byte more, to see its end.
+    constexpr std::size_t kLeast = 4096;
+    const std::size_t hint = std::max(static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)) + 1, kLeast);
     for (;;) {
-        constexpr std::size_t kBlock = std::size_t{64} << 10;
         const std::size_t filled = bytes.size();
-        bytes.resize(std::max(std::min(bytes.capacity(), limit + 1), filled + kBlock));
+        bytes.resize(std::min(std::max(hint, filled + kLeast), std::max(limit, filled) + 1));
         const ssize_t count = ::read(fd.get(), bytes.data() + filled, bytes.size() - filled);
         const int code = errno;
         bytes.resize(filled + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));

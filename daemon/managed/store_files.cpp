@@ -55,7 +55,7 @@ Result<bool> write_copies(int parent, const std::string& path, const PluginsFile
     for (const auto& [name, bytes] :
          {std::pair<const char*, std::string_view>{kConfigCopy, *entry.record->config_bytes},
           std::pair<const char*, std::string_view>{kSettingsCopy, settings},
-          std::pair<const char*, std::string_view>{kEntryCopy, entry.bytes}}) {
+          std::pair<const char*, std::string_view>{kEntryCopy, *entry.bytes}}) {
         const auto written = replace_file_at(directory.get(), name, bytes, how, path);
         if (!written) return written;
     }
@@ -66,8 +66,8 @@ Result<bool> write_copies(int parent, const std::string& path, const PluginsFile
 bool copies_are_current(int plugins, const PluginsFileEntry& entry) {
     const UniqueFd directory = open_directory(plugins, entry.record->id);
     if (!directory) return false;
-    const auto own = read_file_at(directory.get(), kEntryCopy, entry.bytes.size(), {});
-    return own && *own && **own == entry.bytes &&
+    const auto own = read_file_at(directory.get(), kEntryCopy, entry.bytes->size(), {});
+    return own && *own && **own == *entry.bytes &&
            has_size(directory.get(), kConfigCopy, entry.record->config_bytes->size()) &&
            has_size(directory.get(), kSettingsCopy, settings_bytes(entry.record->settings).size());
 }
