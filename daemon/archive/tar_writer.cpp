@@ -32,19 +32,18 @@ struct TarWriter::State {
     bool closing = false;        ///< without finish(), freeing the writer must not write an archive's end
     std::unique_ptr<archive, FreeArchive> writer;
 
-    static la_ssize_t on_write(archive* writer, void* self, const void* bytes, std::size_t size) noexcept {
+    /// Never fails to libarchive (3.6.2), which would then leak its buffer: the error is told after the call.
+    static la_ssize_t on_write(archive*, void* self, const void* bytes, std::size_t size) noexcept {
         auto& state = *static_cast<State*>(self);
         try {
             if (!state.error) {
                 const auto taken = state.sink({static_cast<const char*>(bytes), size});
-                if (taken) return static_cast<la_ssize_t>(size);
-                state.error = taken.error();
+                if (!taken) state.error = taken.error();
             }
         } catch (const std::exception& failure) {
             state.error = Error{failure.what()};
         }
-        archive_set_error(writer, EIO, "the sink refused");
-        return -1;
+        return static_cast<la_ssize_t>(size);
     }
 
     Result<bool> outcome(int status, const std::string& path) {
@@ -71,7 +70,7 @@ struct TarWriter::State {
 
     Result<bool> data(const std::string& path, std::string_view bytes) {
         const la_ssize_t written = archive_write_data(writer.get(), bytes.data(), bytes.size());
-        if (written == static_cast<la_ssize_t>(bytes.size())) return true;
+        if (!error && written == static_cast<la_ssize_t>(bytes.size())) return true;
         return outcome(ARCHIVE_FATAL, path);
     }
 };
@@ -92,7 +91,7 @@ TarWriter::TarWriter(TarWriter&&) noexcept = default;
 
 TarWriter::~TarWriter() {
     if (!state_) return;
-    if (!state_->closing) archive_write_fail(state_->writer.get());
+    if (!state_->closing && !state_->error) state_->error = Error{"the archive was not finished"};
 }
 
 Result<bool> TarWriter::add_directory(const std::string& path) {
