@@ -7,6 +7,7 @@ import statistics
 import time
 
 import daemons
+import managed
 import plugins
 from report import Figure, Row, percentile
 
@@ -221,4 +222,5 @@ def ready_unix(bench):
 
 
 ALL = {measure.__name__.replace("_", "-"): measure for measure in
-       (discovery, activation_unix, activation_tcp, activation_new_file, ls_and_memory, ls_with_watchers, ready_tcp, ready_unix)}
+       (discovery, activation_unix, activation_tcp, activation_new_file, ls_and_memory, ls_with_watchers, ready_tcp, ready_unix,
+        managed.install, managed.install_large, managed.thousand)}
