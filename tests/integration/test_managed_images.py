@@ -146,9 +146,11 @@ def test_what_skopeo_copies(started, registry, directory, tmp_path):
     # A layout on disk, as hosts without network get it.
     layout = tmp_path / "layout"
     skopeo_copy(f"docker://{registry.host}/acme/as-oci", f"oci:{layout}:1")
+    as_docker = tmp_path / "as-docker"
+    skopeo_copy(f"docker://{name}", f"oci:{as_docker}:1", "--format", "v2s2")
     archive = tmp_path / "archive.tar"
     skopeo_copy(f"docker://{registry.host}/acme/as-oci", f"oci-archive:{archive}:1")
-    for number, source in enumerate((layout, archive)):
+    for number, source in enumerate((layout, as_docker, archive)):
         succeed(started.pluginctl("load", "--grant-all-permissions", "--name", f"acme/loaded{number}", source))
         assert tree(rootfs(started, f"acme/loaded{number}")) == tree(plugin / "rootfs")
 
