@@ -130,9 +130,10 @@ TEST_CASE("shutting down closes watchers and idle connections, not the listening
 
     CoreLoop loop;
     FakeCore core{loop};
+    const TestOperations operations{directory.path("state")};
     ControlServer::Settings settings;
     settings.peers.own_uid = ::geteuid();
-    std::optional<ControlServer> server{std::in_place, loop, core, std::move(*socket), settings};
+    std::optional<ControlServer> server{std::in_place, loop, core, operations.rooms(), std::move(*socket), settings};
     std::thread thread{[&] { loop.run(); }};
     Client idle{path}, watcher{path}, half{path}, waiting{path};
     CHECK(idle.get("/_ping").status == 200);
@@ -150,7 +151,7 @@ TEST_CASE("shutting down closes watchers and idle connections, not the listening
     // systemd's copy still listens: whoever connects now is served by the next brokerd.
     Client early{path};
     early.send("GET /_ping HTTP/1.1\r\n\r\n");
-    server.emplace(loop, core, UniqueFd{::dup(systemds.get())}, settings);
+    server.emplace(loop, core, operations.rooms(), UniqueFd{::dup(systemds.get())}, settings);
     CHECK(early.receive().status == 200);
 }
 

@@ -62,11 +62,11 @@ PluginEvent event(std::string action, std::string name, std::vector<std::string>
     return published;
 }
 
-ControlFixture::ControlFixture(ControlServer::Settings settings) : path{directory.path("control.sock")}, core{loop} {
+ControlFixture::ControlFixture(ControlServer::Settings settings) : path{directory.path("control.sock")}, core{loop}, operations{directory.path("state")} {
     auto socket = bind_control_socket(path, std::nullopt);
     if (!socket) throw std::runtime_error{socket.error().message};
     settings.peers.own_uid = ::geteuid();
-    server.emplace(loop, core, std::move(*socket), settings);
+    server.emplace(loop, core, operations.rooms(), std::move(*socket), settings);
     thread_ = std::thread{[this] { loop.run(); }};
 }
 

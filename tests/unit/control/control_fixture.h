@@ -13,6 +13,7 @@
 #include "daemon/core/plugin_queries.h"
 #include "daemon/loop/core_loop.h"
 #include "tests/unit/control/raw_client.h"
+#include "tests/unit/control/test_operations.h"
 
 namespace brokerd::test {
 
@@ -77,6 +78,7 @@ public:
     std::string path;
     CoreLoop loop;
     FakeCore core;
+    TestOperations operations;
     std::optional<ControlServer> server;
 
 private:

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "daemon/archive/remove_tree.h"
+#include "daemon/operations/rooms.h"
+
+namespace brokerd::test {
+
+/// Managed plugins below `directory`: none at first, and no registry.
+class TestOperations {
+public:
+    explicit TestOperations(const std::string& directory)
+        : blobs_{std::move(*BlobStore::open(directory + "/blobs"))}, installed_{open_store(directory), [](const auto&) {}} {}
+
+    [[nodiscard]] const OperationRooms& rooms() const noexcept { return rooms_; }
+
+private:
+    static PluginStore open_store(const std::string& directory) {
+        auto opened = PluginStore::open(directory, [](int parent, const std::string& name) -> Result<bool> {
+            return static_cast<bool>(remove_tree(parent, name));
+        });
+        if (!opened) throw std::runtime_error{opened.error().message};
+        return std::move(opened->store);
+    }
+
+    std::unique_ptr<BlobStore> blobs_;
+    InstalledPlugins installed_;
+    PluginClaims claims_;
+    RegistrySettings registries_;
+    ArchiveLimits limits_;
+    OperationRooms rooms_{installed_, claims_, *blobs_, registries_, limits_};
+};
+
+}  // namespace brokerd::test
