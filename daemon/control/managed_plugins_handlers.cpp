@@ -6,6 +6,7 @@
 #include "daemon/control/json_progress.h"
 #include "daemon/control/operation_reply.h"
 #include "daemon/operations/create.h"
+#include "daemon/operations/install.h"
 #include "daemon/operations/pull.h"
 #include "daemon/operations/push.h"
 #include "daemon/operations/upkeep.h"
@@ -93,19 +94,23 @@ void reply_with_records(const Exchange& exchange, std::vector<PluginRecordPtr> r
     });
 }
 
-/// A pull or upgrade: an operation on a remote image that tells its progress.
+/// A pull or upgrade of what is to be called `name` here (may be empty: as the image is called): an operation on a
+/// remote image that tells its progress. The name is told in a header, as clients of Docker expect it.
 template <class Operation>
-void start_transfer(const RoutedRequest& request, const Exchange& exchange, Operation operation) {
+void start_transfer(const RoutedRequest& request, const Exchange& exchange, const std::string& name,
+                    Operation operation) {
     auto image = remote_image(request);
     if (!image) return exchange.reply(error_reply::operation_failed(image.error()));
     auto granted = sent_privileges(request);
     if (!granted) return exchange.reply(error_reply::operation_failed(granted.error()));
-    exchange.start_job(
-        [image = *std::move(image), granted = *std::move(granted), operation = std::move(operation)](Job& job) {
-            JsonProgress progress{job.reply};
-            const auto plugin = operation(image, granted, progress, job.cancelled());
-            plugin ? progress.finish() : progress.finish(plugin.error());
-        });
+    const auto local = local_name(name, image->reference);
+    if (!local) return exchange.reply(error_reply::operation_failed(local.error()));
+    exchange.start_job([image = *std::move(image), granted = *std::move(granted), local = *local,
+                        operation = std::move(operation)](Job& job) {
+        JsonProgress progress{job.reply, {{"Docker-Plugin-Name", local}}};
+        const auto plugin = operation(image, granted, progress, job.cancelled());
+        plugin ? progress.finish() : progress.finish(plugin.error());
+    });
 }
 
 }  // namespace
@@ -136,17 +141,19 @@ void show_remote_privileges(const ControlRooms& rooms, const RoutedRequest& requ
 }
 
 void pull_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    start_transfer(request, exchange,
-                   [&operations = rooms.operations, alias = request.parameter("name").value_or("")](
-                       const RemoteImage& image, const Privileges& granted, Progress& progress, int cancelled) {
+    const std::string alias = request.parameter("name").value_or("");
+    start_transfer(request, exchange, alias,
+                   [&operations = rooms.operations, alias](const RemoteImage& image, const Privileges& granted,
+                                                           Progress& progress, int cancelled) {
                        return pull(operations, image, alias, granted, progress, cancelled);
                    });
 }
 
 void upgrade_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    start_transfer(request, exchange,
-                   [&operations = rooms.operations, name = request.path.find("name")->second](
-                       const RemoteImage& image, const Privileges& granted, Progress& progress, int cancelled) {
+    const std::string& name = request.path.find("name")->second;
+    start_transfer(request, exchange, name,
+                   [&operations = rooms.operations, name](const RemoteImage& image, const Privileges& granted,
+                                                          Progress& progress, int cancelled) {
                        return upgrade(operations, name, image, granted, progress, cancelled);
                    });
 }
@@ -178,7 +185,8 @@ void create_managed_plugin(const ControlRooms& rooms, const RoutedRequest& reque
         const auto body = job.body.as_pipe();
         if (!body) return job.reply.reply(error_reply::operation_failed({Kind::invalid, body.error().message}));
         NoProgress progress;
-        const auto plugin = create_plugin(operations, name, body->get(), progress, job.cancelled());
+        const auto plugin =
+            create_plugin(operations, name, {body->get(), [&] { return job.body.end(); }}, progress, job.cancelled());
         plugin ? job.reply.reply({204, {}, {}, {}}) : job.reply.reply(error_reply::operation_failed(plugin.error()));
     });
 }

@@ -68,7 +68,8 @@ void load_plugin(const ControlRooms& rooms, const RoutedRequest&, const Exchange
         const auto body = job.body.as_pipe();
         if (!body) return job.reply.reply(error_reply::operation_failed({Kind::invalid, body.error().message}));
         JsonProgress progress{job.reply};
-        const auto staged = load_archive(operations, body->get(), progress, job.cancelled());
+        const auto staged =
+            load_archive(operations, {body->get(), [&] { return job.body.end(); }}, progress, job.cancelled());
         if (!staged) return progress.finish(staged.error());
         progress.aux(json_text([&](JsonWriter& writer) {
             writer.StartObject();

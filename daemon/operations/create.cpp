@@ -61,8 +61,8 @@ OperationResult<StoredImage> make_image(BlobStore& blobs, PluginConfig config, B
     return stored;
 }
 
-OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, const std::string& name, int archive,
-                                               Progress& progress, int cancelled) {
+OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, const std::string& name,
+                                               const UploadedArchive& archive, Progress& progress, int cancelled) {
     const auto local = created_name(name);
     if (!local) return Failure<OperationError>{local.error()};
     const auto claim = rooms.claims.claim(*local, *local);
@@ -72,8 +72,9 @@ OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, cons
     }
     auto blob = LayerBlob::begin(rooms.blobs);
     if (!blob) return Failure<OperationError>{blob.error()};
-    const auto tar = read_plugin_tar(archive, blob->sink(), rooms.limits, cancelled);
+    const auto tar = read_plugin_tar(archive.fd, blob->sink(), rooms.limits, cancelled);
     if (!tar) return fail(Kind::invalid, tar.error().message);
+    if (const auto missing = archive.what_is_missing()) return fail(Kind::invalid, missing->message);
     auto config = PluginConfig::parse(tar->config);
     if (!config) return fail(Kind::invalid, fmt::format("config.json: {}", config.error().str()));
     const Privileges granted = required_privileges(*config);

@@ -7,6 +7,7 @@
 #include "daemon/operations/operation_error.h"
 #include "daemon/operations/progress.h"
 #include "daemon/operations/rooms.h"
+#include "daemon/operations/uploaded_archive.h"
 
 namespace brokerd {
 
@@ -30,9 +31,10 @@ private:
 [[nodiscard]] OperationResult<StoredImage> make_image(BlobStore& blobs, PluginConfig config, BlobPin layer,
                                                       std::uint64_t layer_size);
 
-/// `docker plugin create`: a plugin from a tar of config.json and rootfs/, read from the descriptor `archive`. The one
-/// who creates it grants what its config asks for.
+/// `docker plugin create`: a plugin from a tar of config.json and rootfs/. The one who creates it grants what its
+/// config asks for.
 [[nodiscard]] OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, const std::string& name,
-                                                             int archive, Progress& progress, int cancelled);
+                                                             const UploadedArchive& archive, Progress& progress,
+                                                             int cancelled);
 
 }  // namespace brokerd

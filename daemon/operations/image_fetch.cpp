@@ -158,8 +158,9 @@ OperationResult<ResolvedImage> resolve_image(RepositoryClient& registry, const I
     auto config = registry.small_blob(manifest->config, kMaxImageConfigBytes);
     if (!config) return Failure<OperationError>{operation_error(config.error())};
     if (manifest->was_converted() && !looks_like_plugin_config(*config)) {
-        return fail(OperationError::Kind::invalid,
-                    fmt::format("{}: {}", reference.familiar(), not_a_plugin(manifest->config.media_type, *config).message));
+        return fail(
+            OperationError::Kind::invalid,
+            fmt::format("{}: {}", reference.familiar(), not_a_plugin(manifest->config.media_type, *config).message));
     }
     return ResolvedImage{fetched->digest, std::move(fetched->bytes), *std::move(manifest), *std::move(config)};
 }

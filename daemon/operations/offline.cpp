@@ -1,6 +1,7 @@
 #include "daemon/operations/offline.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <chrono>
@@ -21,6 +22,11 @@ using Kind = OperationError::Kind;
 
 /// Ours: time for somebody to read what a loaded plugin asks for.
 constexpr std::chrono::minutes kStagedFor{10};
+
+bool is_readable(int descriptor) {
+    pollfd poll{descriptor, POLLIN, 0};
+    return ::poll(&poll, 1, 0) > 0;
+}
 
 /// The arguments of `set` that lead from the config's defaults to `settings`.
 std::vector<std::string> arguments_for(const PluginConfig& config, const PluginSettings& settings) {
@@ -96,17 +102,19 @@ OperationResult<std::monostate> save_plugin(const OperationRooms& rooms, const s
     return std::monostate{};
 }
 
-OperationResult<StagedImage> load_archive(const OperationRooms& rooms, int archive, Progress& progress, int cancelled) {
+OperationResult<StagedImage> load_archive(const OperationRooms& rooms, const UploadedArchive& archive,
+                                          Progress& progress, int cancelled) {
     // A directory for what is put together serves for the layout, too: it goes with the object, and after a crash.
     const auto staged = rooms.plugins.change([](PluginStore& store) { return store.stage(); });
     if (!staged) return Failure<OperationError>{operation_error(staged.error())};
     progress.tell("", "Reading the archive");
-    const auto extracted = extract_archive(archive, staged->rootfs_fd(), rooms.limits, cancelled);
+    const auto extracted = extract_archive(archive.fd, staged->rootfs_fd(), rooms.limits, cancelled);
     if (!extracted) return fail(Kind::invalid, extracted.error().message);
+    if (const auto missing = archive.what_is_missing()) return fail(Kind::invalid, missing->message);
     LayoutRequest request;
     request.progress = [&](const Descriptor& blob, std::uint64_t done) {
         progress.advance(short_id(blob.digest), "Loading", done, blob.size);
-        return true;
+        return !is_readable(cancelled);
     };
     const auto image = load_layout(staged->rootfs_fd(), rooms.blobs, request);
     if (!image) return fail(Kind::invalid, image.error().message);

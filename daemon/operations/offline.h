@@ -9,6 +9,7 @@
 #include "daemon/operations/operation_error.h"
 #include "daemon/operations/progress.h"
 #include "daemon/operations/rooms.h"
+#include "daemon/operations/uploaded_archive.h"
 
 /// Plugins that travel as a file, for hosts without network.
 namespace brokerd {
@@ -29,10 +30,10 @@ struct StagedImage {
     std::vector<std::string> settings;  ///< arguments of `set` that make the saved settings; none where none were saved
 };
 
-/// Reads an OCI archive (a tar of an OCI image layout, also compressed) from a descriptor. What the archive says was
+/// Reads an OCI archive (a tar of an OCI image layout, also compressed). What the archive says was
 /// granted elsewhere grants nothing here: whoever installs it does.
-[[nodiscard]] OperationResult<StagedImage> load_archive(const OperationRooms& rooms, int archive, Progress& progress,
-                                                        int cancelled);
+[[nodiscard]] OperationResult<StagedImage> load_archive(const OperationRooms& rooms, const UploadedArchive& archive,
+                                                        Progress& progress, int cancelled);
 
 /// Installs what load_archive() staged. `privileges` are the ones that it told; `arguments` are applied to the default
 /// settings. Must follow within ten minutes.
