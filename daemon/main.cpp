@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <stdexcept>
 #include <variant>
 
+#include "common/os/system_error.h"
 #include "daemon/archive/remove_tree.h"
 #include "daemon/archive/worker.h"
 #include "daemon/config/config.h"
@@ -75,8 +78,18 @@ RegistrySettings registry_settings(const Config& config) {
     return settings;
 }
 
+/// Two brokerds would undo each other's changes. The lock ends with the process.
+UniqueFd lock_state_root(const std::string& path) {
+    std::filesystem::create_directories(path);
+    UniqueFd root{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!root) throw_errno("cannot open the state root " + path);
+    if (::flock(root.get(), LOCK_EX | LOCK_NB) == 0) return root;
+    if (errno != EWOULDBLOCK) throw_errno("cannot lock the state root " + path);
+    throw std::runtime_error{
+        fmt::format("another brokerd uses the state root {}; stop it, or give this one another --state-root", path)};
+}
+
 PluginStore open_plugins(const Config& config) {
-    std::filesystem::create_directories(config.state_root);
     auto opened = PluginStore::open(config.state_root, [](int parent, const std::string& name) -> Result<bool> {
         const auto removed = remove_tree(parent, name);
         if (!removed) return fail(removed.error());
@@ -124,6 +137,7 @@ int run(const Config& config) {
                         {config.engine_socket_dir, config.spec_dirs, config.allow_unsafe_files},
                         [&](const struct stat& status) { return sockets.is_ours(status); },
                         [&](const std::string& name, const auto& definition) { plugins.apply(name, definition); }};
+    const UniqueFd state_lock = lock_state_root(config.state_root);
     InstalledPlugins installed{open_plugins(config), [&](std::vector<PluginRecordPtr> records) {
                                    loop.post([&plugins, records = std::move(records)] { plugins.apply(records); });
                                }};
