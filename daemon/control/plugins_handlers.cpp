@@ -66,13 +66,14 @@ void answer_look_up(PluginQueries& core, const Exchange& exchange, const std::st
 
 void list_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
     static constexpr std::array<std::string_view, 2> kKinds{"legacy", "managed"};
-    static constexpr std::array<std::string_view, 5> kStates{"discovered", "activating", "active", "failed", "invalid"};
+    static constexpr std::array<std::string_view, 7> kStates{"discovered", "activating", "active", "failed",
+                                                             "invalid",    "disabled",   "enabled"};
     const auto capability = request.parameter("capability"), kind = request.parameter("kind"),
                state = request.parameter("state");
     if (!is_one_of(kind, kKinds)) return exchange.reply(error_reply::bad_parameter("kind", *kind, "legacy or managed"));
     if (!is_one_of(state, kStates)) {
-        return exchange.reply(
-            error_reply::bad_parameter("state", *state, "discovered, activating, active, failed or invalid"));
+        return exchange.reply(error_reply::bad_parameter(
+            "state", *state, "discovered, activating, active, failed, invalid, disabled or enabled"));
     }
     rooms.core.ask(exchange, [=](PluginQueries& core) {
         auto plugins = core.list();
