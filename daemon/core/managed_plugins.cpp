@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/capability.h"
+#include "daemon/loop/log.h"
 
 namespace brokerd {
 namespace {
@@ -30,7 +31,7 @@ void ManagedPlugins::apply(const std::vector<PluginRecordPtr>& records) {
     const auto before = std::exchange(by_name_, std::move(now));
     if (!std::exchange(known_, true)) return;
     for (const auto& [name, record] : before) {
-        if (!by_name_.contains(name)) tell("removed", *record, fmt::format("{} is removed", directory_of(*record)));
+        if (!by_name_.contains(name)) tell("removed", *record, "");
     }
     for (const auto& [name, record] : by_name_) {
         const auto old = before.find(name);
@@ -43,6 +44,7 @@ void ManagedPlugins::apply(const std::vector<PluginRecordPtr>& records) {
 }
 
 void ManagedPlugins::tell(std::string action, const PluginRecord& record, std::string detail) const {
+    log_info("plugin {} is {}{}{}", record.name, action, detail.empty() ? "" : ": ", detail);
     PluginEvent event;
     event.action = std::move(action);
     event.plugin = record.name;
