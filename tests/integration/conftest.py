@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
 from harness import engines, isolation, plugins  # noqa: E402
 from harness.brokerd import BROKERD, Brokerd  # noqa: E402

@@ -3,44 +3,16 @@
 import base64
 import os
 import random
-import socket
-import subprocess
-import threading
 
 import pytest
 
+from authority import Authority
+from forwarding_proxy import Proxy
 from lying_registry import MANIFEST, LyingRegistry, content, digest_of, encoded, problem, raw, redirect, whole
 
 PATH = "/v2/some/plugin/manifests/latest"
 GOOD = whole(200, b"{}", Content_Type=MANIFEST)
 DOCKER = "registry-1.docker.io"
-
-
-class Authority:
-    """A private CA in a directory."""
-
-    def __init__(self, directory, name="ca"):
-        self.directory, self.certificate = directory, directory / f"{name}.crt"
-        self._key = directory / f"{name}.key"
-        self._run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                  "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
-
-    @staticmethod
-    def _run(*arguments):
-        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-    def issue(self, name, use="serverAuth"):
-        """A PEM file with certificate and key."""
-        base = self.directory / name
-        extensions = base.with_suffix(".ext")
-        extensions.write_text(f"subjectAltName=DNS:{name}\nextendedKeyUsage={use}\n")
-        self._run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-                  "-keyout", f"{base}.key", "-out", f"{base}.csr")
-        self._run("x509", "-req", "-in", f"{base}.csr", "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
-                  "-days", "2", "-extfile", extensions, "-out", f"{base}.cert")
-        pem = base.with_suffix(".pem")
-        pem.write_bytes(base.with_name(name + ".cert").read_bytes() + base.with_name(name + ".key").read_bytes())
-        return pem
 
 
 @pytest.fixture
@@ -168,54 +140,6 @@ def test_a_tls_stream_that_is_cut_off_is_resumed(drive, secure, certs):
     outcome = drive("blob", "plugins.test/some/plugin", digest_of(blob), len(blob), certs=certs("plugins.test"),
                     address=f"plugins.test:443={registry.host}")
     assert outcome.ok and outcome.of("retrying")[0]["number"] == 100_000
-
-
-class Proxy:
-    """Forwards CONNECT tunnels and absolute-form requests to one address, and notes their heads."""
-
-    def __init__(self, to, answer=b"HTTP/1.1 200 Connection established\r\n\r\n"):
-        self.heads, self._to, self._answer = [], to, answer
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += connection.recv(1)
-        self.heads.append(head.decode())
-        host, port = self._to.split(":")
-        with connection, socket.create_connection((host, int(port))) as other:
-            if head.startswith(b"CONNECT"):
-                connection.sendall(self._answer)
-            else:
-                method, _target, rest = head.split(b" ", 2)
-                other.sendall(method + b" " + _target.split(b"/", 3)[3].join([b"/", b""]) + b" " + rest)
-            back = threading.Thread(target=self._copy, args=(other, connection), daemon=True)
-            back.start()
-            self._copy(connection, other)
-            back.join()
-
-    @staticmethod
-    def _copy(source, target):
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
 
 
 def test_a_proxy_for_https(drive, secure, certs):
