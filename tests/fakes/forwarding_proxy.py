@@ -14,8 +14,9 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        if self._listener.fileno() >= 0:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
 
     def _accept(self):
         while True:

@@ -35,7 +35,7 @@ class Request:
 class LyingRegistry:
     """Listens on 127.0.0.1; `certificate` (PEM with its key) makes it speak TLS. Each connection has a thread."""
 
-    def __init__(self, certificate=None, client_authority=None, address="127.0.0.1"):
+    def __init__(self, certificate=None, client_authority=None, address="127.0.0.1", port=0):
         self.answers = {}  # path, or (method, path): one answer or a list of them, of which the last one stays
         self.requests = []
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class LyingRegistry:
             if client_authority:
                 self._context.verify_mode = ssl.CERT_REQUIRED
                 self._context.load_verify_locations(client_authority)
-        self._listener = socket.create_server((address, 0), backlog=64)
+        self._listener = socket.create_server((address, port), backlog=64)
         self.port = self._listener.getsockname()[1]
         self.host = f"{address}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()

@@ -211,9 +211,12 @@ class Brokerd:
 
     # -- command line -------------------------------------------------------------------------------------------------
 
-    def pluginctl(self, *arguments, timeout=60):
-        return subprocess.run([PLUGINCTL, "-H", f"unix://{self.control}", *map(str, arguments)], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=timeout)
+    def pluginctl_command(self, *arguments):
+        return [PLUGINCTL, "-H", f"unix://{self.control}", *map(str, arguments)]
+
+    def pluginctl(self, *arguments, timeout=60, environment=None):
+        return subprocess.run(self.pluginctl_command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=timeout, env={**os.environ, **(environment or {})})
 
     def memory(self):
         """Resident memory in KiB."""

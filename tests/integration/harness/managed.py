@@ -73,3 +73,14 @@ def leftovers(broker):
     strange += [str(path) for path in (plugins / "tmp").iterdir()]
     strange += [str(path) for path in (broker.state / "blobs" / "tmp").iterdir()]
     return strange
+
+
+def assert_verified(broker):
+    """Every blob that is kept is what its name says, and nothing half done lies about."""
+    for path in (broker.state / "blobs" / "sha256").iterdir():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+    assert leftovers(broker) == []
+
+
+def install(broker, name, *arguments, **options):
+    return broker.pluginctl("install", "--disable", "--grant-all-permissions", name, *arguments, **options)
