@@ -4,9 +4,10 @@
 packages_build=(g++ cmake ninja-build pkg-config libcpp-httplib-dev rapidjson-dev libcli11-dev libfmt-dev libsystemd-dev
     catch2 libssl-dev libboost-dev libarchive-dev libseccomp-dev zlib1g-dev)
 packages_quickstart=(python3 curl openssl util-linux)
-# The peers that the integration tests and the benches run: engines, a real volume plugin, and what they need.
-packages_test=(python3 python3-pytest docker.io docker-registry skopeo umoci zstd podman runc rclone fuse3 busybox-static curl
-    openssl procps iproute2 util-linux mount)
+# The peers that the integration tests and the benches run: engines, a real volume plugin, registries and the programs
+# beside them, systemd's own tools (no systemd need run), and what they need.
+packages_test=(python3 python3-pytest python3-yaml docker.io docker-registry skopeo umoci zstd podman runc rclone fuse3
+    busybox-static curl openssl strace systemd procps iproute2 util-linux mount)
 # With AppArmor in the kernel, dockerd starts no container without its parser.
 if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then packages_test+=(apparmor); fi
 # The data plane's peers, for tests/bench/proxy.

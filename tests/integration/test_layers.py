@@ -100,7 +100,6 @@ def layers_of(layout):
     return [f"gzip:{blob(layer)}:{digest}" for layer, digest in zip(manifest["layers"], config["rootfs"]["diff_ids"])]
 
 
-@pytest.mark.skipif(shutil.which("umoci") is None, reason="umoci is not installed")
 def test_layers_as_umoci_unpacks_them(tmp_path):
     layout, bundle = tmp_path / "image", tmp_path / "bundle"
     umoci("init", "--layout", layout)
