@@ -29,7 +29,7 @@ class ServedImage:
 
     def __init__(self, registry, repository, layers, config=None, tag="latest"):
         self.name = f"{registry.host}/{repository}:{tag}"
-        self._registry, self._repository, self._tag = registry, repository, tag
+        self.registry, self._repository, self._tag = registry, repository, tag
         self.layers = layers
         self.config = json.dumps({**CONFIG, **(config or {})}).encode()
         self.manifest = json.dumps({
@@ -46,9 +46,9 @@ class ServedImage:
         return f"/v2/{self._repository}/manifests/{self._tag}"
 
     def be_honest(self):
-        self._registry.answers[self.manifest_path] = whole(200, self.manifest, Content_Type=MANIFEST)
+        self.registry.answers[self.manifest_path] = whole(200, self.manifest, Content_Type=MANIFEST)
         for blob in (self.config, *self.layers):
-            self._registry.answers[self.blob_path(blob)] = content(blob)
+            self.registry.answers[self.blob_path(blob)] = content(blob)
 
     def lie(self, blob, answers):
-        self._registry.answers[self.blob_path(blob)] = answers
+        self.registry.answers[self.blob_path(blob)] = answers
