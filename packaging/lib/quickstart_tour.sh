@@ -23,6 +23,7 @@ run_tour() {
     tour_questions
     tour_doctor
     tour_move
+    tour_managed
     tour_events
 }
 
@@ -159,6 +160,34 @@ tour_move() {
 }
 
 uses_address() { settled mobyfs active && curl -fsS --unix-socket "$Q/control.sock" http://broker/broker/v1/plugins/mobyfs | grep -qF "\"$1\""; }
+
+tour_managed() {
+    step "A managed plugin: a config and a root file system" "Plugins come as images, too, which brokerd installs: from a" \
+        "registry (pluginctl install), from a file, or from a directory that is made on the spot, as here. Running them" \
+        "comes with a later version; until then they are installed and disabled."
+    show 'mkdir -p $Q/plugin/rootfs/bin && cp "$(command -v mobyfs)" $Q/plugin/rootfs/bin/'
+    show "echo '{
+  \"description\": \"the sample plugin, packed\",
+  \"entrypoint\": [\"/bin/mobyfs\"],
+  \"interface\": {\"types\": [\"docker.volumedriver/1.0\"], \"socket\": \"mobyfs.sock\"},
+  \"network\": {\"type\": \"host\"},
+  \"env\": [{\"name\": \"DEBUG\", \"settable\": [\"value\"], \"value\": \"0\"}]
+}' >\$Q/plugin/config.json"
+    show 'pluginctl create acme/mobyfs:1.0 $Q/plugin'
+    show 'pluginctl ls --filter kind=managed'
+    expect 'acme/mobyfs:1\.0 .*managed.*VolumeDriver' "the managed plugin acme/mobyfs:1.0"
+    show 'pluginctl set acme/mobyfs:1.0 DEBUG=1'
+    show "pluginctl inspect --format '{{.Config.Network.Type}} {{json .Settings.Env}}' acme/mobyfs:1.0"
+    expect 'host .*DEBUG=1' "the plugin's network and its new setting"
+    remark "A host without network gets it as one file, settings included. What it may do is granted anew wherever it is" \
+        "installed; without the flag, load asks."
+    show 'pluginctl save -o $Q/mobyfs.tar acme/mobyfs:1.0'
+    show 'pluginctl rm acme/mobyfs:1.0'
+    show 'pluginctl load --grant-all-permissions $Q/mobyfs.tar'
+    show "pluginctl inspect --format '{{json .Settings.Env}}' acme/mobyfs:1.0"
+    expect 'DEBUG=1' "the setting that was saved"
+    show 'pluginctl rm acme/mobyfs:1.0'
+}
 
 tour_events() {
     step "What happened" "Every change is an event. Programs can follow them as a stream, or those of one capability." \
