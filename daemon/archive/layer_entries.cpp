@@ -47,7 +47,7 @@ LayerEntries::LayerEntries(int root, const ArchiveLimits& limits)
 void LayerEntries::apply(archive_entry* entry, TarStream& stream) {
     if (++entries_ > limits_.entries)
         throw EntryRefused{fmt::format("is one too many: more than {} entries are not taken", limits_.entries)};
-    const EntryPath path = parse_entry_path(archive_entry_pathname(entry), limits_);
+    const ArchivePath path = parse_archive_path(archive_entry_pathname(entry), limits_);
     if (path.is_root()) return apply_root(entry);
     if (apply_whiteout(path)) return;
     if (const char* const target = archive_entry_hardlink(entry)) return apply_hard_link(target, path);
@@ -102,7 +102,7 @@ void LayerEntries::apply_root(archive_entry* entry) {
     times_.set("", inode_of(root.get()), entry_time(entry));
 }
 
-void LayerEntries::apply_file(archive_entry* entry, const EntryPath& path, TarStream& stream) {
+void LayerEntries::apply_file(archive_entry* entry, const ArchivePath& path, TarStream& stream) {
     const la_int64_t size = archive_entry_size(entry);
     if (size < 0) throw EntryRefused{"has a negative size"};
     if (static_cast<std::uint64_t>(size) > limits_.bytes - bytes_)
@@ -114,7 +114,7 @@ void LayerEntries::apply_file(archive_entry* entry, const EntryPath& path, TarSt
     if (!is_first_layer_) note_touched(inode_of(file.get()));
 }
 
-void LayerEntries::apply_directory(archive_entry* entry, const EntryPath& path) {
+void LayerEntries::apply_directory(archive_entry* entry, const ArchivePath& path) {
     const UniqueFd made = tree_.make_directory(tree_.enter(path.parent), path.name);
     xattrs_skipped_ += give_metadata(made.get(), entry, limits_);
     const ino_t inode = inode_of(made.get());
@@ -122,8 +122,8 @@ void LayerEntries::apply_directory(archive_entry* entry, const EntryPath& path) 
     note_touched(inode);
 }
 
-void LayerEntries::apply_hard_link(const char* target, const EntryPath& path) {
-    const EntryPath to = parse_entry_path(target, limits_);
+void LayerEntries::apply_hard_link(const char* target, const ArchivePath& path) {
+    const ArchivePath to = parse_archive_path(target, limits_);
     const UniqueFd from = open_in_root(tree_.root(), to.parent.empty() ? "." : to.parent.c_str(), O_PATH | O_DIRECTORY);
     struct stat status {};
     if (to.is_root() || !from || fstatat(from.get(), to.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
@@ -146,7 +146,7 @@ void LayerEntries::apply_hard_link(const char* target, const EntryPath& path) {
     note_touched(status.st_ino);
 }
 
-void LayerEntries::apply_special(archive_entry* entry, const EntryPath& path) {
+void LayerEntries::apply_special(archive_entry* entry, const ArchivePath& path) {
     const int directory = tree_.enter(path.parent);
     const char* const name = path.name.c_str();
     const auto type = archive_entry_filetype(entry);

@@ -30,12 +30,12 @@ public:
 private:
     void before_change(int directory, const std::string& path);
     void note_touched(ino_t inode);
-    [[nodiscard]] bool apply_whiteout(const EntryPath& path);
+    [[nodiscard]] bool apply_whiteout(const ArchivePath& path);
     void apply_root(archive_entry* entry);
-    void apply_file(archive_entry* entry, const EntryPath& path, TarStream& stream);
-    void apply_directory(archive_entry* entry, const EntryPath& path);
-    void apply_hard_link(const char* target, const EntryPath& path);
-    void apply_special(archive_entry* entry, const EntryPath& path);
+    void apply_file(archive_entry* entry, const ArchivePath& path, TarStream& stream);
+    void apply_directory(archive_entry* entry, const ArchivePath& path);
+    void apply_hard_link(const char* target, const ArchivePath& path);
+    void apply_special(archive_entry* entry, const ArchivePath& path);
     bool remove_lower(int directory, const std::string& name);  ///< true: it is gone as a whole
     void remove_lower_content(int directory);
 

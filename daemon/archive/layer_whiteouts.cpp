@@ -30,7 +30,7 @@ bool lies_in_whiteout(std::string_view parent, std::string_view prefix) {
 
 }  // namespace
 
-bool LayerEntries::apply_whiteout(const EntryPath& path) {
+bool LayerEntries::apply_whiteout(const ArchivePath& path) {
     if (lies_in_whiteout(path.parent, kMetaPrefix)) return true;
     if (lies_in_whiteout(path.parent, kPrefix)) throw EntryRefused{"lies in a whiteout"};
     const std::string_view name = path.name;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "daemon/archive/entry_path.h"
+#include "daemon/archive/archive_path.h"
 #include "daemon/archive/escaped_name.h"
 #include "daemon/archive/layer_output.h"
 #include "daemon/archive/plugin_tar.h"
@@ -68,7 +68,7 @@ void copy_entry(archive_entry* entry, const std::string& path, TarStream& tar, L
                 const ArchiveLimits& limits) {
     const bool is_file = archive_entry_filetype(entry) == AE_IFREG && archive_entry_hardlink(entry) == nullptr;
     if (const char* const target = archive_entry_hardlink(entry)) {
-        const std::string to = parse_entry_path(target, limits).str();
+        const std::string to = parse_archive_path(target, limits).str();
         if (!is_in_rootfs(to))
             throw EntryRefused{fmt::format("is a hard link to {}, outside of rootfs/", escaped_name(target))};
         archive_entry_copy_hardlink(entry, beneath_rootfs(to).c_str());
@@ -96,7 +96,7 @@ void run_read_plugin_tar(WorkerContext& context) {
         if (++seen > context.limits.entries)
             throw EntryRefused{
                 fmt::format("is one too many: more than {} entries are not taken", context.limits.entries)};
-        const std::string path = parse_entry_path(name, context.limits).str();
+        const std::string path = parse_archive_path(name, context.limits).str();
         if (path == kConfig) {
             if (has_config) throw EntryRefused{"is there twice; which one counts would be anyone's guess"};
             has_config = true;

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "common/os/unique_fd.h"
-#include "daemon/archive/entry_path.h"
+#include "daemon/archive/archive_path.h"
 #include "daemon/archive/tar_stream.h"
 
 namespace brokerd {

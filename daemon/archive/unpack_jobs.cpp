@@ -60,7 +60,7 @@ public:
     void apply(archive_entry* entry, TarStream& stream) {
         if (++entries > limits_.entries)
             throw EntryRefused{fmt::format("is one too many: more than {} entries are not taken", limits_.entries)};
-        const EntryPath path = parse_entry_path(archive_entry_pathname(entry), limits_);
+        const ArchivePath path = parse_archive_path(archive_entry_pathname(entry), limits_);
         const auto type = archive_entry_filetype(entry);
         if (archive_entry_hardlink(entry) != nullptr || (type != AE_IFREG && type != AE_IFDIR))
             throw EntryRefused{"is neither a plain file nor a directory"};

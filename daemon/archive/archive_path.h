@@ -9,7 +9,7 @@ namespace brokerd {
 
 /// Where an archive says that an entry goes, relative to the root that it is unpacked into: always beneath it by its
 /// text (what symbolic links on the way do is another matter). Without leading "/", ".", empty and ".." components.
-struct EntryPath {
+struct ArchivePath {
     std::string parent;  ///< "" is the root
     std::string name;    ///< "" is the root itself
 
@@ -19,6 +19,6 @@ struct EntryPath {
 
 /// Names in archives begin with "./" or "/" at their writers' whim: both are dropped, as every unpacker does. Throws
 /// EntryRefused for ".." and for what is too long or too deep. `text` null: no name, or one that is not UTF-8.
-[[nodiscard]] EntryPath parse_entry_path(const char* text, const ArchiveLimits& limits);
+[[nodiscard]] ArchivePath parse_archive_path(const char* text, const ArchiveLimits& limits);
 
 }  // namespace brokerd

@@ -1,4 +1,4 @@
-#include "daemon/archive/entry_path.h"
+#include "daemon/archive/archive_path.h"
 
 #include <fmt/format.h>
 
@@ -6,13 +6,13 @@
 
 namespace brokerd {
 
-EntryPath parse_entry_path(const char* text, const ArchiveLimits& limits) {
+ArchivePath parse_archive_path(const char* text, const ArchiveLimits& limits) {
     if (text == nullptr) throw EntryRefused{"has no readable name"};
     std::string_view rest = text;
     if (rest.empty()) throw EntryRefused{"has an empty name"};
     if (rest.size() > limits.path_bytes)
         throw EntryRefused{fmt::format("has a name of more than {} bytes", limits.path_bytes)};
-    EntryPath path;
+    ArchivePath path;
     std::uint32_t depth = 0;
     while (!rest.empty()) {
         const std::string_view part = rest.substr(0, rest.find('/'));
