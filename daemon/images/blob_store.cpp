@@ -88,6 +88,11 @@ int read_all(int file, Take take) {
     }
 }
 
+BlobError wrong_size(const Digest& digest, std::uint64_t actual, std::uint64_t announced) {
+    return {actual > announced ? BlobError::Kind::too_long : BlobError::Kind::too_short,
+            fmt::format("the blob {} has {} bytes; {} were announced", digest.str(), actual, announced)};
+}
+
 /// Nothing where `size` more bytes may fit; a hint, as others write too.
 std::optional<BlobError> lack_of_room(const BlobPlaces& places, std::uint64_t size) {
     struct statvfs status {};
@@ -168,12 +173,18 @@ Result<BlobPin, BlobError> BlobStore::put(std::string_view bytes) {
 
 Result<std::optional<BlobPin>, BlobError> BlobStore::find(const Digest& digest, std::uint64_t expected_size) {
     std::optional<BlobPin> found = pin(digest);
-    const bool whole = pins_->exclusively([&] {
-        const auto actual = size_in(places_->blobs.get(), digest.hex());
-        if (actual && *actual != expected_size) remove_in(places_->blobs.get(), digest.hex());
-        return actual == expected_size;
-    });
-    if (!whole) return std::optional<BlobPin>{};
+    const auto actual = size(digest);
+    if (!actual) return std::optional<BlobPin>{};
+    if (*actual != expected_size) {
+        // Either the file is damaged or the size is a lie: a stranger's manifest must not remove others' blobs.
+        const auto true_size = verify(digest);
+        if (true_size) return fail(wrong_size(digest, *true_size, expected_size));
+        if (true_size.error().kind != BlobError::Kind::wrong_digest) return fail(true_size.error());
+        pins_->exclusively([&] {
+            if (size(digest) == actual) remove_in(places_->blobs.get(), digest.hex());  // nobody has replaced it
+        });
+        return std::optional<BlobPin>{};
+    }
     // Another job may have named it a moment ago; whoever relies on it must find it after a power cut.
     if (uninterrupted([&] { return ::fsync(places_->blobs.get()); }) != 0)
         return storage_failure("sync", path_ + '/' + kBlobs, errno);

@@ -50,8 +50,9 @@ public:
     /// Writes a small blob (a manifest, a config) whole. The pin says its digest.
     [[nodiscard]] Result<BlobPin, BlobError> put(std::string_view bytes);
 
-    /// Looks for a blob and pins it; nothing where it is missing. A blob of another size than this is damaged: it is
-    /// removed, and counts as missing.
+    /// Looks for a blob and pins it; nothing where it is missing. Where the size differs, the content decides: a
+    /// damaged blob is removed and counts as missing; for a whole one `expected_size` is wrong: `too_long` or
+    /// `too_short`.
     [[nodiscard]] Result<std::optional<BlobPin>, BlobError> find(const Digest& digest, std::uint64_t expected_size);
     /// For reading. It stays readable when the blob is removed meanwhile. `missing` where there is none.
     [[nodiscard]] Result<UniqueFd, BlobError> open_blob(const Digest& digest) const;

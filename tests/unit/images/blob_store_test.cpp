@@ -197,6 +197,18 @@ TEST_CASE_METHOD(StoreFixture, "a blob that is there is found, one of another si
     CHECK_FALSE(*found);
 }
 
+TEST_CASE_METHOD(StoreFixture, "a manifest with a wrong size removes no blob of others", "[images]") {
+    const Digest digest = put("12345");
+    const auto longer = store->find(digest, 6);
+    REQUIRE_FALSE(longer);
+    CHECK(longer.error().kind == Kind::too_short);
+    const auto shorter = store->find(digest, 4);
+    REQUIRE_FALSE(shorter);
+    CHECK(shorter.error().kind == Kind::too_long);
+    CHECK_THAT(shorter.error().message, Catch::EndsWith("has 5 bytes; 4 were announced"));
+    CHECK(*store->read_small(digest, 5) == "12345");
+}
+
 TEST_CASE_METHOD(StoreFixture, "a blob that is missing is told as such", "[images]") {
     const Digest digest = Sha256::of("nothing");
     CHECK(store->open_blob(digest).error().kind == Kind::missing);
