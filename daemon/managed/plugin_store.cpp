@@ -127,7 +127,7 @@ Result<StagedPlugin, StoreError> PluginStore::stage() {
     return make_staged(new_plugin_id(), true);
 }
 
-Result<PluginRecordPtr, StoreError> PluginStore::install(StagedPlugin staged, PluginRecord record) {
+Result<PluginRecordPtr, StoreError> PluginStore::install(StagedPlugin&& staged, PluginRecord record) {
     const auto absorbed = absorb_changes_by_hand();
     if (!absorbed) return fail(absorbed.error());
     record.id = staged.id();
@@ -189,7 +189,7 @@ void PluginStore::refresh_copies(const PluginsFileEntry& entry) {
     if (!written) findings_.push_back(fmt::format("plugin {}: {}", entry.record->name, written.error().message));
 }
 
-Result<PluginStore::Upgraded, StoreError> PluginStore::upgrade(StagedPlugin staged, PluginRecord record) {
+Result<PluginStore::Upgraded, StoreError> PluginStore::upgrade(StagedPlugin&& staged, PluginRecord record) {
     const auto absorbed = absorb_changes_by_hand();
     if (!absorbed) return fail(absorbed.error());
     const auto current = check_current(record);

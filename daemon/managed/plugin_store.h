@@ -57,7 +57,7 @@ class PluginStore {
 public:
     struct Opened;
 
-    /// Opens STATE/plugins, which is made if necessary (0700), and recovers. What is odd is a finding; an error is only
+    /// Opens STATE/plugins, which is made if necessary and private (0700) from now on, and recovers. What is odd is a finding; an error is only
     /// what keeps everything from working. A read-only file system is a finding.
     [[nodiscard]] static Result<Opened> open(const std::string& state_root, TreeRemover remover);
 
@@ -87,7 +87,8 @@ public:
     [[nodiscard]] Result<StagedPlugin, StoreError> stage();
 
     /// Adds a plugin: `record.id` becomes the staged one's. The caller has synced the rootfs (syncfs).
-    [[nodiscard]] Result<PluginRecordPtr, StoreError> install(StagedPlugin staged, PluginRecord record);
+    /// After a failure `staged` is as it was: deleting it, which is slow, is left to the caller.
+    [[nodiscard]] Result<PluginRecordPtr, StoreError> install(StagedPlugin&& staged, PluginRecord record);
 
     /// Stores a changed record: settings, enabled, timeout, granted, name. It is a copy of the present one, which its
     /// revision tells: what somebody else changed in between is not undone unseen.
@@ -102,8 +103,8 @@ public:
         StagedPlugin previous;
     };
     /// Gives the plugin of `record.id` this record and the staged rootfs. Its propagated mount stays. The caller has
-    /// synced the rootfs and stopped the plugin.
-    [[nodiscard]] Result<Upgraded, StoreError> upgrade(StagedPlugin staged, PluginRecord record);
+    /// synced the rootfs and stopped the plugin. What is left of `staged` is deleted by the caller, as in install().
+    [[nodiscard]] Result<Upgraded, StoreError> upgrade(StagedPlugin&& staged, PluginRecord record);
 
     /// Removes the plugin from the inventory and sets its directory aside. Destroying the answer deletes it (slow; may
     /// be done on any thread). It is empty where there was no directory, or where it could not be moved (busy): then

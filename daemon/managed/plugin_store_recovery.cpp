@@ -30,6 +30,7 @@ public:
     explicit Recovery(PluginStore& store) : store_{store}, files_{store.plugins_} {}
 
     Result<bool, StoreError> open() {
+        remove_unfinished_inventory(store_.plugins_.fd());
         const auto read = read_inventory();
         if (!read) return read;
         if (!inventory_) rebuild();
@@ -176,6 +177,7 @@ private:
     void settle() {
         for (auto& [id, entry] : store_.entries_) {
             if (!entry.swap.empty()) finish_upgrade(id, entry);
+            if (opening()) remove_unfinished_copies(store_.plugins_.fd(), id);
             check_directory(id, entry);
         }
         if (opening()) empty_tmp();
@@ -248,6 +250,11 @@ Result<PluginStore::Opened> PluginStore::open(const std::string& state_root, Tre
     if (!root) return fail(root.error());
     auto plugins = StateDirectory::open(state_root + "/plugins");
     if (!plugins) return fail(plugins.error());
+    // Images bring setuid programs and device nodes. Whoever made the directory first, perhaps by hand for a plugin of
+    // their own, opened it to everybody.
+    if (::fchmod(plugins->fd(), 0700) != 0 && errno != EROFS) {
+        return fail(state_error("make private the directory", plugins->path(), errno));
+    }
     const std::string tmp_path = fmt::format("{}/plugins/{}", state_root, kTmp);
     if (::mkdirat(plugins->fd(), kTmp, 0700) != 0 && errno != EEXIST && errno != EROFS) {
         return fail(state_error("make the directory", tmp_path, errno));

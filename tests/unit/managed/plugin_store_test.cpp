@@ -374,3 +374,20 @@ TEST_CASE("plugins.json repairs the copies in the directory", "[managed]") {
     open_store(root.path());
     CHECK(read_file(path) == content);
 }
+
+TEST_CASE("nobody else gets to what images bring along", "[managed]") {
+    const StateRoot root;
+    fs::create_directories(root.plugins());
+    fs::permissions(root.plugins(), fs::perms{0755});
+    (void)open_store(root.path());
+    CHECK(fs::status(root.plugins()).permissions() == fs::perms{0700});
+}
+
+TEST_CASE("what was staged stays with the caller when it is not installed", "[managed]") {
+    const StateRoot root;
+    PluginStore store = open_store(root.path());
+    (void)install(store, "a/x:latest");
+    StagedPlugin staged = make_staged(store, "mine");
+    REQUIRE_FALSE(store.install(std::move(staged), make_record("a/x:latest")));
+    CHECK(read_file(staged.rootfs_path() + "/marker") == "mine");  // deleting it would keep everybody waiting
+}
