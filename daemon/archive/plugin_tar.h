@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/digest.h"
-#include "common/result.h"
+#include "daemon/archive/archive_error.h"
 #include "daemon/archive/limits.h"
 
 namespace brokerd {
@@ -41,15 +41,17 @@ using PackProgress = std::function<void(std::uint64_t bytes)>;
 /// The same input gives the same bytes. Memory does not grow with the archive.
 /// Whether the layer can be unpacked is known only after unpack_layers().
 /// Errors, `cancel_fd`, thread and privileges: as unpack_layers().
-[[nodiscard]] Result<PluginTar> read_plugin_tar(int archive, const LayerSink& sink, const ArchiveLimits& limits = {},
-                                                int cancel_fd = -1, const PackProgress& progress = {});
+[[nodiscard]] ArchiveResult<PluginTar> read_plugin_tar(int archive, const LayerSink& sink,
+                                                       const ArchiveLimits& limits = {}, int cancel_fd = -1,
+                                                       const PackProgress& progress = {});
 
 /// Packs what is in the directory `rootfs` (an open descriptor) into a layer, gzip-compressed: sorted by name, with
 /// owners, modes, times (whole seconds), extended attributes (as unpack_layers() keeps), hard links, devices and FIFOs;
 /// sockets are skipped. Does not cross mount points: what is mounted inside is left out, its directory stays. A file
 /// that changes its size while it is read is an error. For a plugin made by hand, and for import. Errors, `cancel_fd`,
 /// thread: as unpack_layers(); privileges: root with CAP_SYS_CHROOT and DAC_READ_SEARCH.
-[[nodiscard]] Result<PackedLayer> pack_rootfs(int rootfs, const LayerSink& sink, const ArchiveLimits& limits = {},
-                                              int cancel_fd = -1, const PackProgress& progress = {});
+[[nodiscard]] ArchiveResult<PackedLayer> pack_rootfs(int rootfs, const LayerSink& sink,
+                                                     const ArchiveLimits& limits = {}, int cancel_fd = -1,
+                                                     const PackProgress& progress = {});
 
 }  // namespace brokerd

@@ -19,4 +19,10 @@ public:
     using Refused::Refused;
 };
 
+/// The same where the archive is not to blame: the disk is full, for example.
+class HostFailure : public EntryRefused {
+public:
+    using EntryRefused::EntryRefused;
+};
+
 }  // namespace brokerd

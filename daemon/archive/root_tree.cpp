@@ -35,8 +35,12 @@ void write_at(int fd, std::string_view bytes, std::uint64_t offset) {
 
 void refuse_errno(const char* what) {
     const int cause = errno;
-    throw EntryRefused{fmt::format("{}: {}{}", what, errno_text(cause),
-                                   cause == ENOSPC || cause == EDQUOT ? "; free some space and try again" : "")};
+    const bool is_full = cause == ENOSPC || cause == EDQUOT;
+    const std::string why =
+        fmt::format("{}: {}{}", what, errno_text(cause), is_full ? "; free some space and try again" : "");
+    if (is_full || cause == EIO || cause == EROFS || cause == ENOMEM || cause == EMFILE || cause == ENFILE)
+        throw HostFailure{why};
+    throw EntryRefused{why};
 }
 
 bool RootTree::go_to(const std::string& path) {

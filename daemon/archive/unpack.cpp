@@ -23,20 +23,23 @@ std::string layer_argument(const LayerInput& layer) {
     return layer.diff_id ? argument + ' ' + layer.diff_id->str() : argument;
 }
 
-Result<UnpackReport> run(const WorkerJob& job, const ArchiveLimits& limits, int cancel_fd,
-                         const LayerProgress& progress) {
+ArchiveResult<UnpackReport> run(const WorkerJob& job, const ArchiveLimits& limits, int cancel_fd,
+                                const LayerProgress& progress) {
     WorkerReport report{job.inputs.size(), progress};
+    const auto cannot = [](ArchiveError::Kind kind, const std::string& why) {
+        return fail(ArchiveError{kind, "cannot unpack: " + why});
+    };
     if (const auto done = run_worker(job, limits, cancel_fd, report); !done)
-        return fail("cannot unpack: " + done.error().message);
+        return cannot(done.error().kind, done.error().message);
     if (report.digests.size() != job.inputs.size())
-        return fail("cannot unpack: the archive worker's report is incomplete");
+        return cannot(ArchiveError::Kind::host, "the archive worker's report is incomplete");
     return UnpackReport{std::move(report.digests), report.entries, report.bytes, report.skipped};
 }
 
 }  // namespace
 
-Result<UnpackReport> unpack_layers(const std::vector<LayerInput>& layers, int rootfs, const ArchiveLimits& limits,
-                                   int cancel_fd, const LayerProgress& progress) {
+ArchiveResult<UnpackReport> unpack_layers(const std::vector<LayerInput>& layers, int rootfs,
+                                          const ArchiveLimits& limits, int cancel_fd, const LayerProgress& progress) {
     WorkerJob job{std::string{kUnpackJob}, {}, {}, rootfs, nullptr};
     for (const LayerInput& layer : layers) {
         job.arguments.push_back(layer_argument(layer));
@@ -45,7 +48,7 @@ Result<UnpackReport> unpack_layers(const std::vector<LayerInput>& layers, int ro
     return run(job, limits, cancel_fd, progress);
 }
 
-Result<UnpackReport> extract_archive(int archive, int destination, const ArchiveLimits& limits, int cancel_fd) {
+ArchiveResult<UnpackReport> extract_archive(int archive, int destination, const ArchiveLimits& limits, int cancel_fd) {
     return run({std::string{kExtractJob}, {"archive"}, {archive}, destination, nullptr}, limits, cancel_fd, nullptr);
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/digest.h"
-#include "common/result.h"
+#include "daemon/archive/archive_error.h"
 #include "daemon/archive/limits.h"
 
 namespace brokerd {
@@ -51,17 +51,17 @@ using LayerProgress = std::function<void(std::size_t layer, std::uint64_t bytes)
 ///
 /// Errors name the layer (from 1) and the entry, escaped. The tree is then half done: remove_tree() it.
 /// Durability is the caller's: syncfs(2) on `rootfs` once, which is cheaper than an fsync for each file.
-/// `cancel_fd` (or -1): readable means give up; the error is then "… was cancelled".
+/// `cancel_fd` (or -1): readable means give up; the error is then of the kind `cancelled`.
 /// Privileges: root with CAP_SYS_CHROOT, CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP.
 /// Thread: any that may wait (a worker, never the core loop); it must not end before the call does.
-[[nodiscard]] Result<UnpackReport> unpack_layers(const std::vector<LayerInput>& layers, int rootfs,
-                                                 const ArchiveLimits& limits = {}, int cancel_fd = -1,
-                                                 const LayerProgress& progress = {});
+[[nodiscard]] ArchiveResult<UnpackReport> unpack_layers(const std::vector<LayerInput>& layers, int rootfs,
+                                                        const ArchiveLimits& limits = {}, int cancel_fd = -1,
+                                                        const LayerProgress& progress = {});
 
 /// Unpacks a plain archive (tar, also compressed by gzip, zstd, xz or bzip2) from a file or pipe into the empty
 /// directory `destination`, for OCI archives that are loaded. Regular files (mode 0600) and directories (0700) of the
 /// caller's own user only; any other entry is an error, a name with ".." too. Otherwise as unpack_layers().
-[[nodiscard]] Result<UnpackReport> extract_archive(int archive, int destination, const ArchiveLimits& limits = {},
-                                                   int cancel_fd = -1);
+[[nodiscard]] ArchiveResult<UnpackReport> extract_archive(int archive, int destination,
+                                                          const ArchiveLimits& limits = {}, int cancel_fd = -1);
 
 }  // namespace brokerd

@@ -60,6 +60,8 @@ int archive_worker_main(int argc, char** argv) {
                 run(job, context);
                 status = 0;
             }
+        } catch (const HostFailure& failure) {
+            context.report.error(subject(context) + ", entry " + context.entry + ": it " + failure.what(), true);
         } catch (const EntryRefused& refusal) {
             context.report.error(subject(context) + ", entry " + context.entry + ": it " + refusal.what());
         } catch (const Refused& refusal) {
@@ -67,7 +69,7 @@ int archive_worker_main(int argc, char** argv) {
         } catch (const std::bad_alloc&) {
             context.report.error(subject(context) + " needs more memory to read than an archive may use");
         } catch (const std::exception& failure) {
-            context.report.error(subject(context) + " cannot be handled: " + failure.what());
+            context.report.error(subject(context) + " cannot be handled: " + failure.what(), true);
         }
     } catch (const std::exception&) {
         status = 2;  // nobody listens

@@ -120,11 +120,18 @@ private:
     std::vector<UniqueFd> duplicates_;
 };
 
-[[nodiscard]] Failure<Error> cannot_start() {
-    return fail(fmt::format("cannot start the archive worker: {}", errno_text(errno)));
+using Kind = ArchiveError::Kind;
+
+[[nodiscard]] Failure<ArchiveError> failure(Kind kind, std::string message) {
+    return fail(ArchiveError{kind, std::move(message)});
 }
 
-Result<Child> start(const WorkerJob& job, const ArchiveLimits& limits, const UniqueFd& report, const UniqueFd& output) {
+[[nodiscard]] Failure<ArchiveError> cannot_start() {
+    return failure(Kind::host, fmt::format("cannot start the archive worker: {}", errno_text(errno)));
+}
+
+ArchiveResult<Child> start(const WorkerJob& job, const ArchiveLimits& limits, const UniqueFd& report,
+                           const UniqueFd& output) {
     const UniqueFd null{open("/dev/null", O_RDWR | O_CLOEXEC)};
     if (!null) return cannot_start();
     const int above = kFirstInputFd + static_cast<int>(job.inputs.size());
@@ -163,43 +170,49 @@ Result<bool> read_into(const UniqueFd& fd, const std::function<Result<bool>(std:
 }
 
 /// Listens until the worker has closed both pipes. The report is read first: it says why there is no more output.
-Result<bool> listen(const WorkerJob& job, const ArchiveLimits& limits, int cancel_fd, WorkerReport& report,
-                    UniqueFd& report_end, UniqueFd& output_end) {
+ArchiveResult<bool> listen(const WorkerJob& job, const ArchiveLimits& limits, int cancel_fd, WorkerReport& report,
+                           UniqueFd& report_end, UniqueFd& output_end) {
     const auto deadline = Clock::now() + limits.time;
     while (report_end || output_end) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
         if (left.count() <= 0)
-            return fail(fmt::format("took longer than {} seconds and was given up", limits.time.count()));
+            return failure(Kind::refused,
+                           fmt::format("took longer than {} seconds and was given up", limits.time.count()));
         std::array<pollfd, 3> fds{
             {{report_end.get(), POLLIN, 0}, {output_end.get(), POLLIN, 0}, {cancel_fd, POLLIN, 0}}};
         const int ready = poll(fds.data(), fds.size(), static_cast<int>(std::min<std::int64_t>(left.count(), 1 << 30)));
         if (ready < 0 && errno != EINTR)
-            return fail(fmt::format("cannot wait for the archive worker: {}", errno_text(errno)));
+            return failure(Kind::host, fmt::format("cannot wait for the archive worker: {}", errno_text(errno)));
         if (ready <= 0) continue;
-        if (fds[2].revents != 0) return fail("was cancelled");
+        if (fds[2].revents != 0) return failure(Kind::cancelled, "was cancelled");
         if (fds[0].revents != 0) {
             const auto more = read_into(report_end, [&](std::string_view bytes) { return report.feed(bytes); });
-            if (!more) return fail(more.error());
+            if (!more) return failure(Kind::host, more.error().message);
             if (!*more) report_end.reset();
         }
         if (fds[1].revents != 0) {
             const auto more = read_into(output_end, job.output);
-            if (!more) return fail(more.error());
+            if (!more) return failure(Kind::host, more.error().message);
             if (!*more) output_end.reset();
         }
     }
     return true;
 }
 
-std::string cause_of_death(const siginfo_t& how) {
-    if (how.si_code == CLD_EXITED) return fmt::format("the archive worker ended with status {}", how.si_status);
-    if (how.si_status == SIGXCPU) return "took more processor time than an archive may";
-    return fmt::format("the archive worker was killed by signal {}", how.si_status);
+Failure<ArchiveError> cause_of_death(const siginfo_t& how) {
+    if (how.si_code == CLD_EXITED)
+        return failure(Kind::host, fmt::format("the archive worker ended with status {}", how.si_status));
+    if (how.si_status == SIGXCPU) return failure(Kind::refused, "took more processor time than an archive may");
+    return failure(Kind::host, fmt::format("the archive worker was killed by signal {}", how.si_status));
+}
+
+Failure<ArchiveError> reported(const WorkerReport& report) {
+    return failure(report.is_host_to_blame() ? Kind::host : Kind::refused, *report.error());
 }
 
 }  // namespace
 
-Result<bool> run_worker(const WorkerJob& job, const ArchiveLimits& limits, int cancel_fd, WorkerReport& report) {
+ArchiveResult<bool> run_worker(const WorkerJob& job, const ArchiveLimits& limits, int cancel_fd, WorkerReport& report) {
     auto report_pipe = make_pipe();
     auto output_pipe = job.output ? make_pipe() : Pipe{};
     if (!report_pipe || !output_pipe) return cannot_start();
@@ -211,15 +224,15 @@ Result<bool> run_worker(const WorkerJob& job, const ArchiveLimits& limits, int c
     if (!heard) {
         child->kill();
         child->reap();
-        return report.error() ? fail(*report.error()) : fail(heard.error());
+        return report.error() ? reported(report) : fail(heard.error());
     }
     if (!report.is_done() && !report.error()) {
         if (!child->ends()) child->kill();
-        return fail(cause_of_death(child->reap()));
+        return cause_of_death(child->reap());
     }
     child->kill();
     child->reap();
-    if (report.error()) return fail(*report.error());
+    if (report.error()) return reported(report);
     return true;
 }
 

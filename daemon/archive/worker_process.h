@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/result.h"
+#include "daemon/archive/archive_error.h"
 #include "daemon/archive/limits.h"
 #include "daemon/archive/worker_report.h"
 
@@ -29,8 +29,8 @@ struct WorkerJob {
 /// Runs the job in a new process of this program (see worker.h) and sees it to its end: `report` is filled meanwhile.
 /// An error is the worker's refusal, the sink's, or why the worker did not do it: cancelled, too slow, killed.
 /// No process is left behind. Thread: any that may wait.
-[[nodiscard]] Result<bool> run_worker(const WorkerJob& job, const ArchiveLimits& limits, int cancel_fd,
-                                      WorkerReport& report);
+[[nodiscard]] ArchiveResult<bool> run_worker(const WorkerJob& job, const ArchiveLimits& limits, int cancel_fd,
+                                             WorkerReport& report);
 
 /// The limits as a worker's argument, and back.
 [[nodiscard]] std::string write_limits(const ArchiveLimits& limits);

@@ -39,8 +39,8 @@ void ReportWriter::config(std::string_view bytes) {
     write_all(fmt::format("C {}\n", bytes.size()));
     write_all(bytes);
 }
-void ReportWriter::error(std::string_view message) {
-    write_all(fmt::format("E {}\n", escaped_text(message, kMaxMessageBytes)));
+void ReportWriter::error(std::string_view message, bool is_host_to_blame) {
+    write_all(fmt::format("{} {}\n", is_host_to_blame ? 'F' : 'E', escaped_text(message, kMaxMessageBytes)));
 }
 void ReportWriter::done(std::uint64_t entries, std::uint64_t bytes, std::uint64_t skipped) {
     write_all(fmt::format("T {} {} {}\n", entries, bytes, skipped));
@@ -72,7 +72,8 @@ Result<bool> WorkerReport::feed(std::string_view text) {
 bool WorkerReport::take_line(std::string_view line) {
     if (line.size() < 3 || line[1] != ' ' || error_ || is_done_) return false;
     const std::string_view fields = line.substr(2);
-    if (line[0] == 'E') {
+    if (line[0] == 'E' || line[0] == 'F') {
+        is_host_to_blame_ = line[0] == 'F';
         error_ = escaped_text(fields, kMaxMessageBytes);
         return true;
     }

@@ -21,7 +21,8 @@ public:
     void progress(std::size_t layer, std::uint64_t bytes);
     void digest(const Digest& digest);
     void config(std::string_view bytes);
-    void error(std::string_view message);
+    /// `is_host_to_blame`: it is not what the archive says, it is what this machine cannot do.
+    void error(std::string_view message, bool is_host_to_blame = false);
     /// The last line of a job that went well.
     void done(std::uint64_t entries, std::uint64_t bytes, std::uint64_t skipped);
 
@@ -46,6 +47,7 @@ public:
 
     /// What the worker refused, if it did. Printable.
     [[nodiscard]] const std::optional<std::string>& error() const noexcept { return error_; }
+    [[nodiscard]] bool is_host_to_blame() const noexcept { return is_host_to_blame_; }
     [[nodiscard]] bool is_done() const noexcept { return is_done_; }
 
     std::vector<Digest> digests;
@@ -63,6 +65,7 @@ private:
     std::string pending_;            ///< less than a line
     std::uint64_t config_left_ = 0;  ///< bytes of config still to come
     std::optional<std::string> error_;
+    bool is_host_to_blame_ = false;
     bool is_done_ = false;
 };
 

@@ -115,41 +115,51 @@ Result<ChosenManifest> resolve(const LayoutFiles& files, Descriptor entry, const
     }
 }
 
+Failure<LayoutError> refuse(Error error) {
+    return fail(LayoutError{LayoutError::Kind::invalid, std::move(error.message)});
+}
+
+Failure<LayoutError> refuse(const BlobError& error) {
+    const bool is_storage = error.kind == BlobError::Kind::storage;
+    return fail(LayoutError{is_storage ? LayoutError::Kind::storage : LayoutError::Kind::invalid, error.message});
+}
+
 /// Copies one blob into the store, unless it is there.
 class BlobCopy {
 public:
     BlobCopy(const LayoutFiles& files, BlobStore& store, const LayoutRequest& request)
         : files_{files}, store_{store}, request_{request} {}
 
-    [[nodiscard]] Result<BlobPin> copy(const Descriptor& blob) {
+    [[nodiscard]] Result<BlobPin, LayoutError> copy(const Descriptor& blob) {
         auto found = store_.find(blob.digest, blob.size);
-        if (!found) return fail(found.error().message);
+        if (!found) return refuse(found.error());
         if (*found) {
             if (!tell(blob, blob.size)) return stopped();
             return **std::move(found);
         }
         const auto file = files_.open_blob(blob);
-        if (!file) return fail(file.error());
+        if (!file) return refuse(file.error());
         auto writer = store_.begin(blob.digest, blob.size);
-        if (!writer) return fail(writer.error().message);
+        if (!writer) return refuse(writer.error());
         if (auto copied = copy_bytes(file->fd.get(), blob, *writer); !copied) return fail(copied.error());
         auto pin = writer->commit();
-        if (!pin) return fail(pin.error().message);
+        if (!pin) return refuse(pin.error());
         return *std::move(pin);
     }
 
 private:
-    [[nodiscard]] Result<std::monostate> copy_bytes(int file, const Descriptor& blob, BlobWriter& writer) {
+    [[nodiscard]] Result<std::monostate, LayoutError> copy_bytes(int file, const Descriptor& blob, BlobWriter& writer) {
         buffer_.resize(kCopyBytes);
         for (;;) {
             const ssize_t count = uninterrupted([&] { return ::read(file, buffer_.data(), buffer_.size()); });
             if (count < 0) {
-                return fail(
-                    fmt::format("cannot read {} of the layout: {}", layout_blob_path(blob.digest), errno_text(errno)));
+                return fail(LayoutError{
+                    LayoutError::Kind::storage,
+                    fmt::format("cannot read {} of the layout: {}", layout_blob_path(blob.digest), errno_text(errno))});
             }
             if (count == 0) return std::monostate{};
             auto written = writer.write(std::string_view{buffer_.data(), static_cast<std::size_t>(count)});
-            if (!written) return fail(written.error().message);
+            if (!written) return refuse(written.error());
             if (!tell(blob, writer.written())) return stopped();
         }
     }
@@ -157,7 +167,9 @@ private:
     [[nodiscard]] bool tell(const Descriptor& blob, std::uint64_t done) const {
         return !request_.progress || request_.progress(blob, done);
     }
-    [[nodiscard]] static Failure<Error> stopped() { return fail("it was stopped before everything was copied"); }
+    [[nodiscard]] static Failure<LayoutError> stopped() {
+        return fail(LayoutError{LayoutError::Kind::stopped, "it was stopped before everything was copied"});
+    }
 
     const LayoutFiles& files_;
     BlobStore& store_;
@@ -212,24 +224,24 @@ void add_tag(std::map<std::string, std::string>& annotations) {
 
 }  // namespace
 
-Result<LoadedImage> load_layout(int directory, BlobStore& store, const LayoutRequest& request) {
+Result<LoadedImage, LayoutError> load_layout(int directory, BlobStore& store, const LayoutRequest& request) {
     const LayoutFiles files{directory};
-    if (auto problem = marker_problem(files)) return fail(*std::move(problem));
+    if (auto problem = marker_problem(files)) return refuse(*std::move(problem));
     const auto index_bytes = files.read("index.json", kMaxImageManifestBytes);
-    if (!index_bytes) return fail(index_bytes.error());
+    if (!index_bytes) return refuse(index_bytes.error());
     const auto index = ImageIndex::parse(*index_bytes, kOciIndexType);
-    if (!index) return fail("the file index.json: " + index.error().message);
+    if (!index) return refuse(Error{"the file index.json: " + index.error().message});
     const auto entry = choose_entry(*index, request);
-    if (!entry) return fail(entry.error());
+    if (!entry) return refuse(entry.error());
 
     auto chosen = resolve(files, *entry, request.platform);
-    if (!chosen) return fail(chosen.error());
+    if (!chosen) return refuse(chosen.error());
     auto manifest = ImageManifest::parse(chosen->bytes, chosen->descriptor.media_type);
-    if (!manifest) return fail(manifest.error());
+    if (!manifest) return refuse(manifest.error());
     auto config = files.read_blob(manifest->config);
-    if (!config) return fail(config.error());
+    if (!config) return refuse(config.error());
     if (manifest->was_converted() && !looks_like_plugin_config(*config))
-        return fail(not_a_plugin(manifest->config.media_type, *config));
+        return refuse(not_a_plugin(manifest->config.media_type, *config));
 
     BlobCopy copies{files, store, request};
     std::vector<BlobPin> pins;

@@ -44,11 +44,23 @@ struct LayoutRequest {
     std::function<bool(const Descriptor& blob, std::uint64_t done)> progress;
 };
 
+/// Why a layout was not loaded.
+struct LayoutError {
+    enum class Kind {
+        invalid,  ///< the layout's fault
+        storage,  ///< the disk's
+        stopped,  ///< by LayoutRequest::progress
+    };
+    Kind kind;
+    std::string message;
+};
+
 /// Copies a plugin's image from an OCI image layout directory (OCI image-spec, "Image Layout") into the store, each
 /// blob verified as it is copied. The directory is hostile: nothing outside of it is read, whatever links it has, and
 /// files are no larger than they were announced. `directory` is borrowed. Thread: a worker, as it reads and writes
 /// much.
-[[nodiscard]] Result<LoadedImage> load_layout(int directory, BlobStore& store, const LayoutRequest& request);
+[[nodiscard]] Result<LoadedImage, LayoutError> load_layout(int directory, BlobStore& store,
+                                                           const LayoutRequest& request);
 
 /// What goes into an archive that is an OCI layout, in this order.
 struct LayoutEntry {

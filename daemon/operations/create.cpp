@@ -45,17 +45,21 @@ OperationResult<StoredImage> make_image(BlobStore& blobs, PluginConfig config, B
     config.rootfs_type = "layers";
     // Of the compressed layer, although the OCI image-spec says otherwise: dockerd writes and expects that (20.10).
     config.diff_ids = NullableList<Digest>{layer.digest()};
-    const std::string config_bytes = config.to_blob();
+    auto stored = image_of(blobs, config.to_blob(), {{layer.digest(), layer_size}});
+    if (stored) stored->pins.push_back(std::move(layer));
+    return stored;
+}
+
+OperationResult<StoredImage> image_of(BlobStore& blobs, const std::string& config_bytes,
+                                      const std::vector<BlobSize>& layers) {
     auto config_pin = blobs.put(config_bytes);
     if (!config_pin) return Failure<OperationError>{operation_error(config_pin.error())};
-    const std::string manifest_bytes =
-        write_plugin_manifest({config_pin->digest(), config_bytes.size()}, {{layer.digest(), layer_size}});
+    const std::string manifest_bytes = write_plugin_manifest({config_pin->digest(), config_bytes.size()}, layers);
     auto manifest_pin = blobs.put(manifest_bytes);
     if (!manifest_pin) return Failure<OperationError>{operation_error(manifest_pin.error())};
     auto manifest = ImageManifest::parse(manifest_bytes, kDockerManifestType);
     if (!manifest) return fail(Kind::storage, manifest.error().message);
     StoredImage stored{{manifest_pin->digest(), manifest_bytes, *std::move(manifest), config_bytes}, {}};
-    stored.pins.push_back(std::move(layer));
     stored.pins.push_back(*std::move(config_pin));
     stored.pins.push_back(*std::move(manifest_pin));
     return stored;
@@ -73,7 +77,7 @@ OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, cons
     auto blob = LayerBlob::begin(rooms.blobs);
     if (!blob) return Failure<OperationError>{blob.error()};
     const auto tar = read_plugin_tar(archive.fd, blob->sink(), rooms.limits, cancelled);
-    if (!tar) return fail(Kind::invalid, tar.error().message);
+    if (!tar) return Failure<OperationError>{operation_error(tar.error())};
     if (const auto missing = archive.what_is_missing()) return fail(Kind::invalid, missing->message);
     auto config = PluginConfig::parse(tar->config);
     if (!config) return fail(Kind::invalid, fmt::format("config.json: {}", config.error().str()));

@@ -31,6 +31,10 @@ private:
 [[nodiscard]] OperationResult<StoredImage> make_image(BlobStore& blobs, PluginConfig config, BlobPin layer,
                                                       std::uint64_t layer_size);
 
+/// The same of a config's bytes as they are, and layers that the caller has pinned; it pins the rest.
+[[nodiscard]] OperationResult<StoredImage> image_of(BlobStore& blobs, const std::string& config_bytes,
+                                                    const std::vector<BlobSize>& layers);
+
 /// `docker plugin create`: a plugin from a tar of config.json and rootfs/. The one who creates it grants what its
 /// config asks for.
 [[nodiscard]] OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, const std::string& name,

@@ -208,4 +208,17 @@ OperationError operation_error(const BlobError& error) {
     return {content ? Kind::invalid : Kind::storage, error.message};
 }
 
+OperationError operation_error(const ArchiveError& error) {
+    using Kind = OperationError::Kind;
+    switch (error.kind) {
+        case ArchiveError::Kind::refused:
+            return {Kind::invalid, error.message};
+        case ArchiveError::Kind::host:
+            return {Kind::storage, error.message};
+        case ArchiveError::Kind::cancelled:
+            return {Kind::cancelled, error.message};
+    }
+    std::abort();
+}
+
 }  // namespace brokerd

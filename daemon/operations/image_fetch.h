@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/image_reference.h"
+#include "daemon/archive/archive_error.h"
 #include "daemon/images/blob_store.h"
 #include "daemon/images/image_manifest.h"
 #include "daemon/operations/operation_error.h"
@@ -38,5 +39,6 @@ struct StoredImage {
 /// The same failure in the words of operations.
 [[nodiscard]] OperationError operation_error(const RegistryError& error);
 [[nodiscard]] OperationError operation_error(const BlobError& error);
+[[nodiscard]] OperationError operation_error(const ArchiveError& error);
 
 }  // namespace brokerd

@@ -8,6 +8,7 @@
 
 #include "daemon/archive/unpack.h"
 #include "daemon/images/disk_error.h"
+#include "daemon/operations/image_fetch.h"
 #include "daemon/operations/short_id.h"
 
 namespace brokerd {
@@ -106,7 +107,7 @@ OperationResult<StagedPlugin> unpack_image(const OperationRooms& rooms, const Re
                                             const Descriptor& blob = image.manifest.layers[layer];
                                             progress.advance(short_id(blob.digest), "Extracting", bytes, blob.size);
                                         });
-    if (!unpacked) return fail(Kind::storage, unpacked.error().message);
+    if (!unpacked) return Failure<OperationError>{operation_error(unpacked.error())};
     complete_until(layers.size());
     if (::syncfs(staged->rootfs_fd()) != 0) {
         return fail(Kind::storage, disk_error("sync", staged->rootfs_path(), errno));
@@ -131,8 +132,11 @@ OperationResult<PluginRecordPtr> install_image(const OperationRooms& rooms, cons
 OperationResult<PluginRecordPtr> find_plugin(const OperationRooms& rooms, std::string_view name) {
     auto found = rooms.plugins.read([&](const PluginStore& store) { return store.find(name); });
     if (found) return *std::move(found);
-    return fail(found.error().kind == FindError::Kind::not_found ? Kind::not_found : Kind::invalid,
-                found.error().message);
+    return Failure<OperationError>{operation_error(found.error())};
+}
+
+OperationError operation_error(const FindError& error) {
+    return {error.kind == FindError::Kind::not_found ? Kind::not_found : Kind::invalid, error.message};
 }
 
 OperationError operation_error(const StoreError& error) {

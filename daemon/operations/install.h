@@ -50,5 +50,6 @@ void note_image(PluginRecord& record, const ResolvedImage& image);
 [[nodiscard]] OperationResult<PluginRecordPtr> find_plugin(const OperationRooms& rooms, std::string_view name);
 
 [[nodiscard]] OperationError operation_error(const StoreError& error);
+[[nodiscard]] OperationError operation_error(const FindError& error);
 
 }  // namespace brokerd

@@ -1,7 +1,6 @@
 #include "daemon/operations/offline.h"
 
 #include <fmt/format.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,6 +9,7 @@
 #include "daemon/archive/tar_writer.h"
 #include "daemon/archive/unpack.h"
 #include "daemon/images/oci_layout.h"
+#include "daemon/operations/cancelled.h"
 #include "daemon/operations/image_fetch.h"
 #include "daemon/operations/install.h"
 #include "daemon/operations/push.h"
@@ -22,11 +22,6 @@ using Kind = OperationError::Kind;
 
 /// Ours: time for somebody to read what a loaded plugin asks for.
 constexpr std::chrono::minutes kStagedFor{10};
-
-bool is_readable(int descriptor) {
-    pollfd poll{descriptor, POLLIN, 0};
-    return ::poll(&poll, 1, 0) > 0;
-}
 
 /// The arguments of `set` that lead from the config's defaults to `settings`.
 std::vector<std::string> arguments_for(const PluginConfig& config, const PluginSettings& settings) {
@@ -59,6 +54,18 @@ std::vector<std::string> saved_arguments(const LoadedImage& image, const PluginC
     if (saved == image.annotations.end()) return {};
     const auto settings = PluginSettings::parse(saved->second);
     return settings ? arguments_for(config, *settings) : std::vector<std::string>{};
+}
+
+OperationError layout_failure(const LayoutError& error) {
+    switch (error.kind) {
+        case LayoutError::Kind::invalid:
+            return {Kind::invalid, error.message};
+        case LayoutError::Kind::storage:
+            return {Kind::storage, error.message};
+        case LayoutError::Kind::stopped:
+            return {Kind::cancelled, error.message};
+    }
+    std::abort();
 }
 
 /// What the plugin will ask for once these settings are applied.
@@ -109,15 +116,15 @@ OperationResult<StagedImage> load_archive(const OperationRooms& rooms, const Upl
     if (!staged) return Failure<OperationError>{operation_error(staged.error())};
     progress.tell("", "Reading the archive");
     const auto extracted = extract_archive(archive.fd, staged->rootfs_fd(), rooms.limits, cancelled);
-    if (!extracted) return fail(Kind::invalid, extracted.error().message);
+    if (!extracted) return Failure<OperationError>{operation_error(extracted.error())};
     if (const auto missing = archive.what_is_missing()) return fail(Kind::invalid, missing->message);
     LayoutRequest request;
     request.progress = [&](const Descriptor& blob, std::uint64_t done) {
         progress.advance(short_id(blob.digest), "Loading", done, blob.size);
-        return !is_readable(cancelled);
+        return !is_cancelled(cancelled);
     };
     const auto image = load_layout(staged->rootfs_fd(), rooms.blobs, request);
-    if (!image) return fail(Kind::invalid, image.error().message);
+    if (!image) return Failure<OperationError>{layout_failure(image.error())};
     const auto config = PluginConfig::parse(image->config);
     if (!config) return fail(Kind::invalid, fmt::format("the plugin's config: {}", config.error().str()));
     auto arguments = saved_arguments(*image, *config);

@@ -12,7 +12,7 @@ namespace {
 using File = std::pair<std::string, std::string>;
 
 struct Packed {
-    Result<PluginTar> plugin;
+    ArchiveResult<PluginTar> plugin;
     std::string layer;
 };
 
@@ -81,6 +81,7 @@ TEST_CASE("a sink that fails ends the job with its own words", "[archive]") {
         read_plugin_tar(archive.get(), [](std::string_view) -> Result<bool> { return fail("the disk is full"); });
     REQUIRE_FALSE(plugin);
     CHECK(plugin.error().message == "cannot read the plugin: the disk is full");
+    CHECK(plugin.error().kind == ArchiveError::Kind::host);
 }
 
 }  // namespace

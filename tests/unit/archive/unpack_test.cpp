@@ -10,8 +10,8 @@ namespace {
 
 using File = std::pair<std::string, std::string>;
 
-Result<UnpackReport> unpack_plain(const std::vector<std::string>& tars, const UniqueFd& rootfs,
-                                  const ArchiveLimits& limits = {}) {
+ArchiveResult<UnpackReport> unpack_plain(const std::vector<std::string>& tars, const UniqueFd& rootfs,
+                                         const ArchiveLimits& limits = {}) {
     std::vector<UniqueFd> files;
     std::vector<LayerInput> layers;
     for (const std::string& tar : tars) {
@@ -111,6 +111,7 @@ TEST_CASE("unpacking can be cancelled while it waits for bytes", "[archive]") {
     const auto report = unpack_layers({{layer_in.get(), Compression::none}}, rootfs.get(), {}, cancel_in.get());
     REQUIRE_FALSE(report);
     CHECK(report.error().message == "cannot unpack: was cancelled");
+    CHECK(report.error().kind == ArchiveError::Kind::cancelled);
 }
 
 TEST_CASE("a plain archive is extracted as the daemon's own files", "[archive]") {

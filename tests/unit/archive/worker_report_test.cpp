@@ -35,12 +35,20 @@ TEST_CASE("a report that makes no sense is refused", "[archive]") {
     CHECK_FALSE(report.feed(bad));
 }
 
+TEST_CASE("a worker tells whether the archive or the host is to blame", "[archive]") {
+    WorkerReport report{1, nullptr};
+    REQUIRE(report.feed("F layer 1, entry a: it cannot be written: No space left on device\n"));
+    CHECK(report.is_host_to_blame());
+    CHECK_FALSE(report.feed("E and another\n"));
+}
+
 TEST_CASE("a worker's refusal is made printable and short", "[archive]") {
     WorkerReport report{1, nullptr};
     REQUIRE(report.feed("E \x1b[31m" + std::string(3000, 'x') + '\n'));
     REQUIRE(report.error());
     CHECK(report.error()->starts_with("\\x1b[31mxxx"));
     CHECK(report.error()->size() < 1100);
+    CHECK_FALSE(report.is_host_to_blame());
 }
 
 }  // namespace

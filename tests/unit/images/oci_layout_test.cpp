@@ -52,7 +52,7 @@ struct LayoutFixture : StoreFixture {
     }
     void set_index(const std::string& entries) const { write_file(layout + "/index.json", index_text(entries)); }
 
-    Result<LoadedImage> load() const {
+    Result<LoadedImage, LayoutError> load() const {
         const UniqueFd root{::open(layout.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
         return load_layout(root.get(), *store, request);
     }
