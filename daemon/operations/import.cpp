@@ -10,7 +10,9 @@
 #include "daemon/archive/plugin_tar.h"
 #include "daemon/archive/unpack.h"
 #include "daemon/images/disk_error.h"
+#include "daemon/images/uninterrupted.h"
 #include "daemon/managed/docker_import.h"
+#include "daemon/operations/cancelled.h"
 #include "daemon/operations/create.h"
 #include "daemon/operations/install.h"
 
@@ -60,6 +62,7 @@ public:
 private:
     /// The image as the engine still has it, each blob verified.
     [[nodiscard]] OperationResult<StoredImage> copy() {
+        if (!plugin_.manifest_digest) return copy_parts();
         auto bytes = copy_blob(*plugin_.manifest_digest);
         if (!bytes) return Failure<OperationError>{bytes.error()};
         auto manifest_bytes = rooms_.blobs.read_small(*plugin_.manifest_digest, kMaxImageManifestBytes);
@@ -82,16 +85,33 @@ private:
             std::move(pins)};
     }
 
+    /// The same from an engine that recorded no manifest (before 20.10): one is made of what it did record.
+    [[nodiscard]] OperationResult<StoredImage> copy_parts() {
+        std::vector<BlobPin> pins;
+        std::vector<BlobSize> layers;
+        for (const Digest& layer : plugin_.layer_digests) {
+            auto pin = copy_blob(layer);
+            if (!pin) return Failure<OperationError>{pin.error()};
+            layers.push_back({layer, rooms_.blobs.size(layer).value_or(0)});
+            pins.push_back(*std::move(pin));
+        }
+        auto stored = image_of(rooms_.blobs, plugin_.config_bytes, layers);
+        if (stored) std::move(pins.begin(), pins.end(), std::back_inserter(stored->pins));
+        return stored;
+    }
+
     [[nodiscard]] OperationResult<BlobPin> copy_blob(const Digest& digest) {
         const std::string path = fmt::format("{}/{}", plugin_.blobs, digest.hex());
         const UniqueFd file{::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
         struct stat status {};
         if (!file || ::fstat(file.get(), &status) != 0) return fail(Kind::storage, disk_error("open", path, errno));
+        if (!S_ISREG(status.st_mode)) return fail(Kind::invalid, fmt::format("{} is no plain file", path));
         auto writer = rooms_.blobs.begin(digest, static_cast<std::uint64_t>(status.st_size));
         if (!writer) return Failure<OperationError>{operation_error(writer.error())};
         std::vector<char> buffer(std::size_t{256} << 10);
         for (;;) {
-            const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
+            if (is_cancelled(cancelled_)) return fail(Kind::cancelled, "the import was cancelled");
+            const ssize_t count = uninterrupted([&] { return ::read(file.get(), buffer.data(), buffer.size()); });
             if (count < 0) return fail(Kind::storage, disk_error("read", path, errno));
             if (count == 0) break;
             const auto written = writer->write({buffer.data(), static_cast<std::size_t>(count)});
@@ -109,7 +129,7 @@ private:
         auto blob = LayerBlob::begin(rooms_.blobs);
         if (!blob) return Failure<OperationError>{blob.error()};
         const auto packed = pack_rootfs(rootfs->get(), blob->sink(), rooms_.limits, cancelled_);
-        if (!packed) return fail(Kind::storage, packed.error().message);
+        if (!packed) return Failure<OperationError>{operation_error(packed.error())};
         auto layer = blob->commit();
         if (!layer) return Failure<OperationError>{layer.error()};
         return make_image(rooms_.blobs, plugin_.config, *std::move(layer), blob->size());
@@ -126,13 +146,13 @@ private:
         auto blob = LayerBlob::begin(rooms_.blobs);
         if (!blob) return Failure<OperationError>{blob.error()};
         const auto packed = pack_rootfs(from->get(), blob->sink(), rooms_.limits, cancelled_);
-        if (!packed) return fail(Kind::storage, packed.error().message);
+        if (!packed) return Failure<OperationError>{operation_error(packed.error())};
         const auto layer = blob->commit();  // pinned until it is unpacked; then it is nobody's
         if (!layer) return Failure<OperationError>{layer.error()};
         const auto file = rooms_.blobs.open_blob(layer->digest());
         if (!file) return Failure<OperationError>{operation_error(file.error())};
         const auto unpacked = unpack_layers({{file->get(), Compression::gzip}}, to->get(), rooms_.limits, cancelled_);
-        if (!unpacked) return fail(Kind::storage, unpacked.error().message);
+        if (!unpacked) return Failure<OperationError>{operation_error(unpacked.error())};
         if (::syncfs(to->get()) != 0) return fail(Kind::storage, disk_error("sync", path, errno));
         return true;
     }
