@@ -7,6 +7,8 @@ namespace {
 
 /// Ours: so many calls to plugins can wait at the same time; further ones queue.
 constexpr std::size_t kMaxWorkers = 64;
+/// Ours: one disk is not faster with more.
+constexpr std::size_t kMaxOperators = 8;
 constexpr std::chrono::milliseconds kWorkerIdle{10'000};
 
 }  // namespace
@@ -18,10 +20,11 @@ ControlServer::ControlServer(CoreLoop& loop, PluginQueries& core, const Operatio
       server_{std::move(listening_socket), settings.peers, settings.limits},
       streams_{server_},
       workers_{kMaxWorkers, kWorkerIdle},
+      operators_{kMaxOperators, kWorkerIdle},
       subscription_{core.events().subscribe([this](const PluginEvent& event) { streams_.publish(event); })} {
     server_.start(
         [this](const ControlRequest& request, const Exchange& exchange) {
-            handle_request({core_, server_, streams_, workers_, operations_}, request, exchange);
+            handle_request({core_, server_, streams_, workers_, operators_, operations_}, request, exchange);
         },
         streams_body);
 }

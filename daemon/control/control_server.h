@@ -38,6 +38,7 @@ private:
     HttpServer server_;
     EventStreams streams_;
     WorkerPool workers_;
+    WorkerPool operators_;
     EventLog::Subscription subscription_;
 };
 

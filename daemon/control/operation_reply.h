@@ -10,6 +10,7 @@
 #include "common/protocol/control_api.h"
 #include "daemon/control/error_reply.h"
 #include "daemon/control/routes.h"
+#include "daemon/operations/install.h"
 #include "daemon/operations/rooms.h"
 
 /// What the handlers of operations on managed plugins share.
@@ -31,7 +32,7 @@ void run_operation(const ControlRooms& rooms, const Exchange& exchange, Operatio
     /// Ours: deleting a large plugin from a slow disk takes long, and goes on whether or not somebody waits for it.
     constexpr std::chrono::minutes kLongest{10};
     rooms.server.expect_reply_within(exchange, kLongest);
-    rooms.workers.submit([exchange, operation = std::move(operation), format = std::move(format)](int) {
+    rooms.operators.submit([exchange, operation = std::move(operation), format = std::move(format)](int) {
         try {
             const auto result = operation();
             exchange.reply(result ? format(*result) : error_reply::operation_failed(result.error()));
@@ -48,9 +49,7 @@ void reply_from_record(const ControlRooms& rooms, const RoutedRequest& request, 
         [exchange, name = request.path.find("name")->second, write](const PluginStore& store) {
             auto found = store.find(name);
             if (!found) {
-                const auto kind = found.error().kind == FindError::Kind::not_found ? OperationError::Kind::not_found
-                                                                                   : OperationError::Kind::invalid;
-                return exchange.reply(error_reply::operation_failed({kind, found.error().message}));
+                return exchange.reply(error_reply::operation_failed(operation_error(found.error())));
             }
             exchange.reply_with([record = *std::move(found), write] {
                 return write_reply([&](JsonWriter& writer) { write(writer, *record); });

@@ -20,7 +20,8 @@ struct ControlRooms {
     CoreAccess& core;
     HttpServer& server;
     EventStreams& streams;
-    WorkerPool& workers;
+    WorkerPool& workers;    ///< for calls to plugins, which may all hang
+    WorkerPool& operators;  ///< for operations that wait for nothing but the disk
     const OperationRooms& operations;
 };
 
