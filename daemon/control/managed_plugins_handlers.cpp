@@ -94,8 +94,8 @@ void reply_with_records(const Exchange& exchange, std::vector<PluginRecordPtr> r
     });
 }
 
-/// A pull or upgrade of what is to be called `name` here (may be empty: as the image is called): an operation on a
-/// remote image that tells its progress. The name is told in a header, as clients of Docker expect it.
+/// A pull or upgrade: an operation on a remote image that tells its progress. Where `name` (may be empty: as the image
+/// is called) is one that a plugin can have, not an ID, it is told in a header, as clients of Docker expect it.
 template <class Operation>
 void start_transfer(const RoutedRequest& request, const Exchange& exchange, const std::string& name,
                     Operation operation) {
@@ -103,11 +103,11 @@ void start_transfer(const RoutedRequest& request, const Exchange& exchange, cons
     if (!image) return exchange.reply(error_reply::operation_failed(image.error()));
     auto granted = sent_privileges(request);
     if (!granted) return exchange.reply(error_reply::operation_failed(granted.error()));
-    const auto local = local_name(name, image->reference);
-    if (!local) return exchange.reply(error_reply::operation_failed(local.error()));
-    exchange.start_job([image = *std::move(image), granted = *std::move(granted), local = *local,
+    JobReply::Headers headers;
+    if (const auto local = local_name(name, image->reference)) headers.emplace_back("Docker-Plugin-Name", *local);
+    exchange.start_job([image = *std::move(image), granted = *std::move(granted), headers = std::move(headers),
                         operation = std::move(operation)](Job& job) {
-        JsonProgress progress{job.reply, {{"Docker-Plugin-Name", local}}};
+        JsonProgress progress{job.reply, headers};
         const auto plugin = operation(image, granted, progress, job.cancelled());
         plugin ? progress.finish() : progress.finish(plugin.error());
     });
@@ -208,7 +208,7 @@ void enable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& reque
     rooms.operations.plugins.post([exchange, name = request.path.find("name")->second](const PluginStore& store) {
         const auto found = store.find(name);
         exchange.reply(found ? error_reply::cannot_run_plugins((*found)->name)
-                             : error_reply::operation_failed({Kind::not_found, found.error().message}));
+                             : error_reply::operation_failed(operation_error(found.error())));
     });
 }
 
