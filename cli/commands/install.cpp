@@ -46,21 +46,32 @@ private:
         if (!flags_.grant_all && !privileges_granted(session_, flags_.plugin, *privileges)) {
             return session_.failure(fmt::format("Permission denied while installing plugin {}", flags_.plugin));
         }
+        if (!flags_.settings.empty()) was_there_ = static_cast<bool>(session_.managed().inspect(expected_name()));
         Transfer transfer{session_};
         const auto name = transfer.ended(session_.managed().pull(remote_.str(), name_, *privileges, auth,
                                                                  transfer.progress(), transfer.interrupt_fd()));
         if (!name) return transfer.failure(name.error());
         if (!name->empty()) name_ = *name;
-        if (name_.empty()) name_ = remote_.with_default_tag().familiar();
+        if (name_.empty()) name_ = expected_name();
         return ExitStatus::success;
     }
 
-    /// A plugin with other settings than those asked for is not what was to be installed.
+    /// As the daemon will call it.
+    [[nodiscard]] std::string expected_name() const {
+        if (!name_.empty()) return name_;
+        const ImageReference plain = remote_.without_tag();
+        const auto tagged = plain.with_tag(remote_.tag().value_or("latest"));
+        return (tagged ? *tagged : plain.with_default_tag()).familiar();
+    }
+
+    /// A plugin with other settings than those asked for is not what was to be installed. One that was there before is
+    /// somebody's, with settings and data: it stays.
     ExitStatus set() {
         if (flags_.settings.empty()) return ExitStatus::success;
         const auto done = session_.managed().set(name_, flags_.settings);
         if (done) return ExitStatus::success;
         const ExitStatus status = session_.failure(done.error());
+        if (was_there_) return status;
         const auto removed = session_.managed().remove(name_, false);
         if (!removed) session_.failure(fmt::format("{} stays installed: {}", name_, removed.error().message));
         return status;
@@ -77,7 +88,8 @@ private:
 
     const Flags& flags_;
     const ImageReference remote_;
-    std::string name_;  ///< on this host; empty until the daemon gave it one
+    std::string name_;        ///< on this host; empty until the daemon gave it one
+    bool was_there_ = false;  ///< before this installation
     Session& session_;
 };
 

@@ -91,10 +91,11 @@ TEST_CASE("install asks for what the plugin wants, as the documentation prints i
           "a: Complete\nInstalled plugin vieux/sshfs\n");
     CHECK(daemon.asked() ==
           "GET /plugins/privileges?remote=docker.io%2Fvieux%2Fsshfs\n"
+          "GET /plugins/vieux/sshfs:latest/json\n"
           "POST /plugins/pull?remote=docker.io%2Fvieux%2Fsshfs&name=\n"
           "POST /plugins/vieux/sshfs:latest/set\nPOST /plugins/vieux/sshfs:latest/enable?timeout=0\n");
-    CHECK_THAT(daemon.requests().at(1), Catch::EndsWith(kPrivileges));
-    CHECK_THAT(daemon.requests().at(2), Catch::EndsWith(R"(["DEBUG=1","X=a,b"])"));
+    CHECK_THAT(daemon.requests().at(2), Catch::EndsWith(kPrivileges));
+    CHECK_THAT(daemon.requests().at(3), Catch::EndsWith(R"(["DEBUG=1","X=a,b"])"));
 }
 
 TEST_CASE("install without a yes installs nothing", "[cli]") {
@@ -132,6 +133,14 @@ TEST_CASE("a plugin that cannot be set is removed, one that cannot be enabled st
     CHECK(set.status == 1);
     CHECK(set.err == "pluginctl install: setting \"A\" not found\n");
     CHECK_THAT(unset.asked(), Catch::EndsWith("DELETE /plugins/vieux/sshfs:latest\n"));
+
+    const Daemon settled{
+        {{"/plugins/privileges?", ScriptedServer::reply(200, "[]")},
+         {"/plugins/pull?", kProgress},
+         {"/set ", refusal},
+         {"/plugins/vieux/sshfs:latest/json", ScriptedServer::reply(200, R"({"Name":"vieux/sshfs:latest"})")}}};
+    CHECK(run_cli({"install", "vieux/sshfs", "A=1"}, settled.path()).status == 1);
+    CHECK(settled.asked().find("DELETE") == std::string::npos);  // it was there before
 
     const Daemon later = registry_with("[]", ScriptedServer::reply(501, R"({"message":"not in this release"})"));
     const Ran enabled = run_cli({"install", "vieux/sshfs"}, later.path());
