@@ -52,6 +52,10 @@ bool sync_file(int fd) {
     return true;
 }
 
+std::string unfinished(const std::string& name) {
+    return name + ".new";
+}
+
 std::string below(std::string_view directory, std::string_view name) {
     return fmt::format("{}/{}", directory, name);
 }
@@ -115,7 +119,7 @@ Result<std::optional<std::string>> read_file_at(int directory, const std::string
 
 Result<bool> replace_file_at(int directory, const std::string& name, std::string_view bytes, Durability how,
                              std::string_view shown_path) {
-    TemporaryFile fresh{directory, name + ".new"};
+    TemporaryFile fresh{directory, unfinished(name)};
     const std::string shown = below(shown_path, fresh.name());
     if (fresh.fd() < 0) return fail(state_error("create", shown, errno));
     if (!write_all(fresh.fd(), bytes)) return fail(state_error("write", shown, errno));
@@ -125,6 +129,10 @@ Result<bool> replace_file_at(int directory, const std::string& name, std::string
     }
     fresh.keep();
     return true;
+}
+
+void remove_unfinished_file_at(int directory, const std::string& name) noexcept {
+    ::unlinkat(directory, unfinished(name).c_str(), 0);
 }
 
 Result<bool> sync_directory(int directory, std::string_view shown_path) {

@@ -63,6 +63,8 @@ private:
 /// Durable: the file is synced before the rename; the directory is not.
 [[nodiscard]] Result<bool> replace_file_at(int directory, const std::string& name, std::string_view bytes,
                                            Durability how, std::string_view shown_path);
+/// Removes what a crash during replace_file_at() left of the new file.
+void remove_unfinished_file_at(int directory, const std::string& name) noexcept;
 [[nodiscard]] Result<bool> sync_directory(int directory, std::string_view shown_path);
 
 }  // namespace brokerd

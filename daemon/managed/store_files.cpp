@@ -72,6 +72,16 @@ bool copies_are_current(int plugins, const PluginsFileEntry& entry) {
            has_size(directory.get(), kSettingsCopy, settings_bytes(entry.record->settings).size());
 }
 
+void remove_unfinished_copies(int plugins, const std::string& id) noexcept {
+    const UniqueFd directory = open_directory(plugins, id);
+    if (!directory) return;
+    for (const char* name : {kConfigCopy, kSettingsCopy, kEntryCopy}) remove_unfinished_file_at(directory.get(), name);
+}
+
+void remove_unfinished_inventory(int plugins) noexcept {
+    remove_unfinished_file_at(plugins, kInventory);
+}
+
 bool exists_at(int directory, const std::string& name) {
     struct stat status {};
     return ::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;

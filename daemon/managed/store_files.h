@@ -24,6 +24,11 @@ inline constexpr const char* kEntryCopy = "brokerd.json";
 /// Whether the copies are there and look like the entry: the third is compared, of the others the size.
 [[nodiscard]] bool copies_are_current(int plugins, const PluginsFileEntry& entry);
 
+/// Removes the unfinished files that a crash left beside the copies, and beside the inventory. What cannot be removed
+/// is overwritten by the next change.
+void remove_unfinished_copies(int plugins, const std::string& id) noexcept;
+void remove_unfinished_inventory(int plugins) noexcept;
+
 /// What is in the directory, in order; nothing where it cannot be read.
 [[nodiscard]] std::vector<std::string> directory_names(int directory);
 

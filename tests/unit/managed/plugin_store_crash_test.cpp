@@ -106,6 +106,9 @@ void prepare(const StateRoot& root) {
 /// Nothing may be left over, and a second start has nothing to say.
 void check_tidy(const StateRoot& root, const PluginStore& store) {
     CHECK(names_below(root.plugins("tmp")).empty());
+    for (const auto& entry : fs::recursive_directory_iterator{root.plugins()}) {
+        CHECK(entry.path().extension() != ".new");  // a file that was being written
+    }
     std::size_t directories = 0;
     for (const std::string& name : names_below(root.plugins())) directories += is_plugin_id(name) ? 1U : 0U;
     CHECK(directories == store.records().size());
