@@ -119,11 +119,12 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
                    "Seconds that a plugin gets to answer its first handshake, and a request waits for it")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
-    const std::map<std::string, bool> activation{{"eager", false}, {"lazy", true}};
-    app.add_option("--activation", config.lazy_activation,
+    std::string activation = "eager";
+    app.add_option("--activation", activation,
                    "eager: activate a plugin when it is found; lazy: when it is first asked for")
-        ->transform(CLI::CheckedTransformer(activation))
-        ->default_str("eager");
+        ->check(CLI::IsMember({"eager", "lazy"}))
+        ->type_name("")
+        ->capture_default_str();
     app.add_option("--insecure-registry", config.insecure_registries,
                    "A registry that may be spoken to without TLS or with a certificate that nobody vouches for: "
                    "HOST[:PORT], or a network as ADDRESS/BITS; may be repeated")
@@ -141,12 +142,15 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
                                                           {"warning", Config::LogDetail::warning},
                                                           {"info", Config::LogDetail::info},
                                                           {"debug", Config::LogDetail::debug}};
-    app.add_option("--log-level", config.log_level, "error, warning, info or debug")
-        ->transform(CLI::CheckedTransformer(levels))
-        ->default_str("info");
+    std::string log_level = "info";
+    app.add_option("--log-level", log_level, "How much is logged; each level has those before it")
+        ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
+        ->type_name("")
+        ->capture_default_str();
     app.footer(
         "brokerd runs in the foreground, logs to stderr, and stops on SIGTERM. SIGHUP makes it read the plugin "
-        "directories again.");
+        "directories and plugins.json again. Registries are reached through the proxies that HTTPS_PROXY, HTTP_PROXY "
+        "and NO_PROXY name.");
 
     try {
         app.parse(argc, argv);
@@ -157,6 +161,8 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         if (status == 0) return EarlyExit{0, out.str()};
         return EarlyExit{2, fmt::format("brokerd: {}; see brokerd --help\n", error.what())};
     }
+    config.lazy_activation = activation == "lazy";
+    config.log_level = levels.at(log_level);
     config.activation_timeout = std::chrono::seconds{activation_timeout};
     config.request_timeout = std::chrono::seconds{request_timeout};
     auto timeouts = AnswerTimeouts::parse(answer_timeouts);

@@ -1,5 +1,6 @@
 #include "daemon/config/config.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 
@@ -119,4 +120,15 @@ TEST_CASE("help and version are printed with status 0", "[config]") {
     CHECK(std::get<EarlyExit>(load({"--help"})).text.find("--spec-dir") != std::string::npos);
     CHECK(std::get<EarlyExit>(load({"--version"})).text.starts_with("brokerd "));
     CHECK(std::get<EarlyExit>(load({"--help"})).status == 0);
+}
+
+TEST_CASE("help and errors name the choices as they are written", "[config]") {
+    const std::string help = std::get<EarlyExit>(load({"--help"})).text;
+    for (const char* choices : {"{eager,lazy}=eager", "{error,warning,info,debug}=info", "plugins.json"}) {
+        CHECK_THAT(help, Catch::Contains(choices));
+    }
+    CHECK(std::all_of(help.begin(), help.end(), [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
+    const auto refused = std::get<EarlyExit>(load({"--log-level", "loud"}));
+    CHECK(refused.status == 2);
+    CHECK_THAT(refused.text, Catch::Contains("{error,warning,info,debug}"));
 }
