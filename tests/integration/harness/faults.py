@@ -1,0 +1,145 @@
+"""Operations on managed plugins to be disturbed, and strace to disturb them with."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+from .managed import leftovers, push_plugin, state_of, succeed
+from .plugin_images import CONFIG, make_plugin
+from .waiting import wait_until
+
+ENGINE_ID = "5d1a3b7c" * 8
+
+
+class World:
+    """A broker with one installed plugin, and operations that each lead from one state to another, and back."""
+
+    def __init__(self, broker, registry, directory):
+        self.broker = broker
+        victim = f"{registry.host}/acme/victim"
+        files = {f"lib/{number}/file": os.urandom(2000) for number in range(20)}
+        push_plugin(broker, registry, "acme/victim:1", directory / "p1", files=files, size=400_000)
+        push_plugin(broker, registry, "acme/victim:2", directory / "p2", files={"etc/two": b"2"}, size=300_000)
+        push_plugin(broker, registry, "acme/other:1", directory / "p3", files={"etc/three": b"3"}, size=200_000)
+        install = ["install", "--disable", "--grant-all-permissions", "--alias"]
+        upgrade = ["upgrade", "--skip-remote-check", "--grant-all-permissions", "victim"]
+        given = make_plugin(directory / "p4", files={"etc/four": b"4"}, size=100_000)
+        succeed(broker.pluginctl("create", "loaded", given))
+        succeed(broker.pluginctl("save", "-o", directory / "saved.tar", "loaded"))
+        succeed(broker.pluginctl("rm", "loaded"))
+        succeed(broker.pluginctl(*install, "victim", f"{victim}:1"))
+        #: name -> (the operation, what undoes it)
+        self.operations = {
+            "install": ([*install, "other", f"{registry.host}/acme/other:1"], ["rm", "other"]),
+            "set": (["set", "victim", "DEBUG=1"], ["set", "victim", "DEBUG=0"]),
+            "upgrade": ([*upgrade, f"{victim}:2"], [*upgrade, f"{victim}:1"]),
+            "rm": (["rm", "victim"], [*install, "victim", f"{victim}:1"]),
+            "create": (["create", "made", given], ["rm", "made"]),
+            "load": (["load", "--grant-all-permissions", directory / "saved.tar"], ["rm", "loaded"]),
+            "import": (["import", make_engine_directory(directory / "engine")], ["rm", "theirs"]),
+        }
+
+    def do(self, operation):
+        """Runs it and returns how it ended, whatever that is."""
+        return self.broker.pluginctl(*self.operations[operation][0])
+
+    def undo(self, operation):
+        succeed(self.broker.pluginctl(*self.operations[operation][1]))
+
+    def states(self, operation):
+        """What the operation leads from, and to."""
+        before = state_of(self.broker)
+        succeed(self.do(operation))
+        after = state_of(self.broker)
+        self.undo(operation)
+        assert state_of(self.broker) == before != after
+        return before, after
+
+    def check(self, operation, before, after, what):
+        """One of both states, nothing left over, and the operation works; then it is undone. Returns whether it had
+        been done."""
+        now = state_of(self.broker)
+        assert now in (before, after), f"{what}: between before and after: {sorted(now)}"
+        assert leftovers(self.broker) == [], what
+        assert self.broker.post("/broker/v1/prune", timeout=60).json()["BlobsDeleted"] == [], what
+        if now == before:
+            succeed(self.do(operation))
+            assert state_of(self.broker) == after, what
+        self.undo(operation)
+        return now == after
+
+
+def make_engine_directory(root):
+    """What an engine of today keeps of one disabled plugin, "theirs"."""
+    directory = pathlib.Path(root) / "plugins" / ENGINE_ID
+    make_plugin(directory, files={"etc/five": b"5"}, size=100_000)
+    (directory / "config.json").write_text(json.dumps({
+        "plugin": {"Id": ENGINE_ID, "Name": "theirs:latest", "Enabled": False, "PluginReference": "docker.io/library/theirs:latest",
+                   "Config": {"Description": "", "Documentation": "", "Entrypoint": CONFIG["entrypoint"], "WorkDir": "/",
+                              "Interface": {"Types": CONFIG["interface"]["types"], "Socket": "sample.sock"},
+                              "Network": {"Type": "none"}, "Mounts": [], "Env": [], "Args": {"Name": "", "Value": []},
+                              "Linux": {"Capabilities": [], "AllowAllDevices": False, "Devices": []}},
+                   "Settings": {"Mounts": [], "Env": [], "Args": [], "Devices": []}},
+        "Rootfs": {"type": "layers"}, "Config": "sha256:" + "0" * 64, "Blobsums": [], "SwarmServiceID": ""}))
+    return directory.parent
+
+
+class Tracer:
+    """What strace saw."""
+
+    def __init__(self, log):
+        self.log = log
+
+    def lines(self):
+        return self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+
+    @property
+    def hit(self):
+        """Whether anything was injected: an error, or a signal that killed."""
+        return any("(INJECTED)" in line or "killed by SIGKILL" in line for line in self.lines())
+
+
+@contextlib.contextmanager
+def traced(broker, calls, inject=None, thread=None):
+    """Disturbs the system calls `calls` of the broker and of its children; with `thread`, an index into its threads in
+    the order of their creation, only those of this one, for strace counts calls per thread."""
+    log = broker.directory / "strace.log"
+    log.unlink(missing_ok=True)
+    process = broker.process.pid
+    tasks = sorted(int(name) for name in os.listdir(f"/proc/{process}/task"))
+    target = process if thread is None else tasks[thread]
+    command = ["strace", "-qq", "-y", "-o", str(log), "-e", f"trace={calls}", "-p", str(target)]
+    command += ["-f"] if thread is None else []
+    command += ["-e", f"inject={calls}:{inject}"] if inject else []
+    strace = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    watched = tasks if thread is None else [target]
+    try:
+        wait_until(lambda: all(_is_traced(process, task) for task in watched) or strace.poll() is not None, "strace to be attached", 30)
+        assert strace.poll() is None, strace.stderr.read()
+        yield Tracer(log)
+    finally:
+        if strace.poll() is None:
+            strace.send_signal(signal.SIGTERM)
+        strace.wait(30)
+        strace.stderr.close()
+
+
+def _is_traced(process, task):
+    try:
+        status = pathlib.Path(f"/proc/{process}/task/{task}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
+    return "TracerPid:\t0" not in status
+
+
+def store_thread(world):
+    """The index of the thread that writes plugins.json."""
+    broker = world.broker
+    tasks = sorted(int(name) for name in os.listdir(f"/proc/{broker.process.pid}/task"))
+    with traced(broker, "renameat") as tracer:
+        succeed(world.do("set"))
+    world.undo("set")
+    return next(tasks.index(int(line.split()[0])) for line in tracer.lines() if "plugins.json.new" in line)
