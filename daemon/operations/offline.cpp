@@ -166,9 +166,15 @@ OperationResult<PluginRecordPtr> install_staged(const OperationRooms& rooms, con
     const auto required = privileges_with(**config, arguments);
     if (!required) return Failure<OperationError>{required.error()};
     if (!equal(privileges, *required)) return refuse_privileges(*local, privileges, *required);
-    return install_image(rooms, stored,
-                         {*local, reference->with_default_tag().str(), required_privileges(**config), arguments},
-                         progress, cancelled);
+    auto installed = install_image(
+        rooms, stored, {*local, reference->with_default_tag().str(), required_privileges(**config), arguments},
+        progress, cancelled);
+    // From here on the inventory keeps them, for as long as the plugin is installed and no longer.
+    if (installed) {
+        for (const BlobPin& blob : stored.pins) rooms.blobs.keep_for(blob.digest(), std::chrono::minutes{0});
+        rooms.blobs.keep_for(digest, std::chrono::minutes{0});
+    }
+    return installed;
 }
 
 }  // namespace brokerd

@@ -218,6 +218,17 @@ def test_saved_and_loaded(started, broker, directory, registry, tmp_path):
     run("skopeo", "inspect", "--raw", f"oci-archive:{archive}")
 
 
+def test_what_was_loaded_goes_with_the_plugin(started, directory, tmp_path):
+    """Loaded blobs wait for their install, and no longer."""
+    succeed(started.pluginctl("create", "acme/saved", make_plugin(directory / "p")))
+    succeed(started.pluginctl("save", "-o", tmp_path / "saved.tar", "acme/saved"))
+    succeed(started.pluginctl("rm", "acme/saved"))
+    succeed(started.pluginctl("load", "--grant-all-permissions", tmp_path / "saved.tar"))
+    assert blobs(started)
+    succeed(started.pluginctl("rm", "acme/saved"))
+    assert blobs(started) == set()
+
+
 def test_a_second_install_and_a_taken_name(started, registry, directory):
     name = f"{registry.host}/acme/twice"
     succeed(started.pluginctl("create", name, make_plugin(directory / "p")))
