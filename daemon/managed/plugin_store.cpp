@@ -138,6 +138,8 @@ Result<PluginRecordPtr, StoreError> PluginStore::install(StagedPlugin&& staged, 
     PluginsFileEntry entry = make_entry(std::move(record));
     const std::string id = staged.id();
 
+    const auto marked = mark_unsettled(tmp_->get(), id, staged.path());
+    if (!marked) return broken_disk(marked.error());
     const auto copied = write_copies(tmp_->get(), staged.path(), entry, Durability::durable);
     if (!copied) return broken_disk(copied.error());
     if (::renameat2(tmp_->get(), id.c_str(), plugins_.fd(), id.c_str(), RENAME_NOREPLACE) != 0) {
@@ -152,6 +154,7 @@ Result<PluginRecordPtr, StoreError> PluginStore::install(StagedPlugin&& staged, 
         return fail(committed.error());
     }
     staged.release();
+    clear_unsettled(plugins_.fd(), id);
     return installed;
 }
 
@@ -257,13 +260,16 @@ Result<std::optional<StagedPlugin>, StoreError> PluginStore::remove(const std::s
     if (!absorbed) return fail(absorbed.error());
     const auto there = entries_.find(id);
     if (there == entries_.end()) return refuse(Kind::not_found, fmt::format("plugin \"{}\" not found", escaped(id)));
-    // A crash from here on must find the directory to be ours: also one that was made by hand.
-    const auto marked = write_copies(plugins_.fd(), directory_of(id), there->second, Durability::visible);
+    // A crash from here on must find that the directory is to go.
+    const auto marked = mark_unsettled(plugins_.fd(), id, directory_of(id));
     if (!marked && exists_at(plugins_.fd(), id)) return broken_disk(marked.error());
     Entries entries = entries_;
     entries.erase(id);
     const auto committed = commit(std::move(entries));
-    if (!committed) return fail(committed.error());
+    if (!committed) {
+        clear_unsettled(plugins_.fd(), id);
+        return fail(committed.error());
+    }
     if (::renameat2(plugins_.fd(), id.c_str(), tmp_->get(), id.c_str(), RENAME_NOREPLACE) != 0) {
         if (errno != ENOENT) {
             findings_.push_back(fmt::format("{}; it is removed at the next start",

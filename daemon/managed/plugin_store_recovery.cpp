@@ -132,7 +132,8 @@ private:
         }
     }
 
-    /// Directories that are not listed: ours are what a crash left of an install or a removal.
+    /// Directories that are not listed and go: what a crash left of an install or a removal. Others stay: an inventory
+    /// from a backup, or an edit by hand, must not cost a plugin its data.
     void clear_leftovers() {
         store_.entries_ = std::move(inventory_->entries);
         store_.kept_ = std::move(inventory_->kept);
@@ -140,7 +141,7 @@ private:
             const bool kept = std::any_of(store_.kept_.begin(), store_.kept_.end(),
                                           [&](const auto& entry) { return entry.first == id; });
             if (store_.entries_.contains(id) || kept) continue;
-            if (!files_.read(id, kEntryCopy)) {
+            if (!exists_at(store_.plugins_.fd(), id + "/" + kUnsettled)) {
                 report_foreign(id);
             } else if (::renameat2(store_.plugins_.fd(), id.c_str(), store_.tmp_->get(), id.c_str(),
                                    RENAME_NOREPLACE) != 0) {
@@ -158,18 +159,17 @@ private:
     }
 
     void report_foreign(const std::string& id) {
-        findings.push_back(
-            fmt::format("{} belongs to no plugin and was not made by brokerd; list it in {} or remove it",
-                        store_.directory_of(id), kInventory));
+        findings.push_back(fmt::format("{} belongs to no plugin in {}; list it there or remove it",
+                                       store_.directory_of(id), kInventory));
     }
 
     void note_vanished(const Entries& before) {
         for (const auto& [id, entry] : before) {
             if (store_.entries_.contains(id)) continue;
-            findings.push_back(
-                fmt::format("plugin {} was taken out of {} by hand; its directory {} is removed at the "
-                            "next start",
-                            entry.record->name, kInventory, id));
+            findings.push_back(fmt::format(
+                "plugin {} was taken out of {} by hand; its directory {} stays: remove it when nobody wants "
+                "it back",
+                entry.record->name, kInventory, store_.directory_of(id)));
         }
     }
 
@@ -216,6 +216,7 @@ private:
             record.broken = broken;
             entry.record = std::make_shared<const PluginRecord>(std::move(record));
         }
+        clear_unsettled(store_.plugins_.fd(), id);
         if (is_directory_at(store_.plugins_.fd(), id) && !copies_are_current(store_.plugins_.fd(), entry)) {
             const auto written =
                 write_copies(store_.plugins_.fd(), store_.directory_of(id), entry, Durability::visible);

@@ -31,6 +31,18 @@ bool has_size(int directory, const char* name, std::size_t size) {
 
 }  // namespace
 
+Result<bool> mark_unsettled(int parent, const std::string& name, const std::string& shown_path) {
+    const UniqueFd directory{::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
+    if (!directory) return fail(state_error("open the directory", shown_path, errno));
+    const UniqueFd mark{::openat(directory.get(), kUnsettled, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+    if (!mark) return fail(state_error("make a file in", shown_path, errno));
+    return sync_directory(directory.get(), shown_path);
+}
+
+void clear_unsettled(int parent, const std::string& name) noexcept {
+    ::unlinkat(parent, (name + "/" + kUnsettled).c_str(), 0);
+}
+
 std::vector<std::string> directory_names(int directory) {
     std::vector<std::string> names;
     const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

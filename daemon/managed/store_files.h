@@ -16,6 +16,8 @@ inline constexpr const char* kTmp = "tmp";
 inline constexpr const char* kConfigCopy = "config.json";
 inline constexpr const char* kSettingsCopy = "plugin-settings.json";
 inline constexpr const char* kEntryCopy = "brokerd.json";
+/// In a plugin's directory while it is being installed or removed: says that the directory goes if no entry names it.
+inline constexpr const char* kUnsettled = "unsettled";
 
 /// Writes the three copies into the directory `path` (its last part is looked up in `parent`); durable: and syncs it.
 [[nodiscard]] Result<bool> write_copies(int parent, const std::string& path, const PluginsFileEntry& entry,
@@ -28,6 +30,10 @@ inline constexpr const char* kEntryCopy = "brokerd.json";
 /// is overwritten by the next change.
 void remove_unfinished_copies(int plugins, const std::string& id) noexcept;
 void remove_unfinished_inventory(int plugins) noexcept;
+
+/// Makes and removes kUnsettled in the directory `name` of `parent`. Making it is durable.
+[[nodiscard]] Result<bool> mark_unsettled(int parent, const std::string& name, const std::string& shown_path);
+void clear_unsettled(int parent, const std::string& name) noexcept;
 
 /// What is in the directory, in order; nothing where it cannot be read.
 [[nodiscard]] std::vector<std::string> directory_names(int directory);

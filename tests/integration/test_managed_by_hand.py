@@ -121,6 +121,25 @@ def test_a_missing_rootfs_is_reported(broker, directory):
     succeed(broker.pluginctl("rm", "acme/hollow"))
 
 
+def test_an_inventory_from_a_backup_costs_no_plugin_its_data(broker, directory):
+    broker = broker().start()
+    succeed(broker.pluginctl("create", "acme/old", make_plugin(directory / "p")))
+    backup = (broker.state / "plugins" / "plugins.json").read_text()
+    succeed(broker.pluginctl("create", "acme/new", make_plugin(directory / "q")))
+    newest = (broker.state / "plugins" / "plugins.json").read_text()
+    new = inspect(broker, "acme/new")
+    broker.stop()
+    (broker.state / "plugins" / "plugins.json").write_text(backup)
+    broker.start()
+    assert list(broker.plugins()) == ["acme/old:latest"]
+    assert new["Id"] in broker.process.output()
+    (broker.state / "plugins" / "plugins.json").write_text(newest)
+    broker.reload()
+    broker.wait_state("acme/new:latest", "disabled")
+    assert inspect(broker, "acme/new") == new
+    assert (broker.state / "plugins" / new["Id"] / "rootfs" / "bin" / "sample").exists()
+
+
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_the_oldest_layout_is_imported(broker, directory, spelling):
     theirs = directory / "theirs" / "plugins"

@@ -322,13 +322,17 @@ TEST_CASE("leftovers of a crash go, other people's directories stay", "[managed]
         write_file(root.plugins("tmp/half/rootfs/file"), "x");
         write_file(root.plugins("mine/rootfs/file"), "x");
         fs::copy(root.plugins(id), root.plugins("leftover"), fs::copy_options::recursive);
+        write_file(root.plugins("leftover/unsettled"), "");
+        fs::copy(root.plugins(id), root.plugins("unlisted"), fs::copy_options::recursive);
     }
     std::vector<std::string> findings;
     const PluginStore store = open_store(root.path(), &findings);
     CHECK(names_below(root.plugins("tmp")).empty());
     CHECK_FALSE(fs::exists(root.plugins("leftover")));
     CHECK(fs::exists(root.plugins("mine/rootfs/file")));
-    CHECK(findings.size() == 1);
+    CHECK(fs::exists(root.plugins("unlisted/rootfs")));  // an older inventory from a backup would leave it so
+    CHECK_FALSE(fs::exists(root.plugins(id + "/unsettled")));
+    CHECK(findings.size() == 2);
     CHECK(store.records().size() == 1);
 }
 
