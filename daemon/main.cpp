@@ -12,7 +12,6 @@
 #include <stdexcept>
 #include <variant>
 
-#include "common/os/system_error.h"
 #include "daemon/archive/remove_tree.h"
 #include "daemon/archive/worker.h"
 #include "daemon/config/config.h"
@@ -23,6 +22,7 @@
 #include "daemon/loop/core_loop.h"
 #include "daemon/loop/log.h"
 #include "daemon/loop/signal_watch.h"
+#include "daemon/managed/state_directory.h"
 #include "daemon/operations/rooms.h"
 #include "daemon/operations/upkeep.h"
 #include "daemon/proxy/published_sockets.h"
@@ -78,32 +78,54 @@ RegistrySettings registry_settings(const Config& config) {
     return settings;
 }
 
-/// Two brokerds would undo each other's changes. The lock ends with the process.
-UniqueFd lock_state_root(const std::string& path) {
-    std::filesystem::create_directories(path);
+/// Two brokerds would undo each other's changes. The lock ends with the process. Fails where there is nothing to lock.
+Result<UniqueFd> lock_state_root(const std::string& path) {
+    std::error_code made;
+    std::filesystem::create_directories(path, made);
     UniqueFd root{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!root) throw_errno("cannot open the state root " + path);
+    if (!root && made) return fail(state_error("make the directory", path, made.value()));
+    if (!root) return fail(state_error("open the directory", path, errno));
     if (::flock(root.get(), LOCK_EX | LOCK_NB) == 0) return root;
-    if (errno != EWOULDBLOCK) throw_errno("cannot lock the state root " + path);
+    if (errno != EWOULDBLOCK) return fail(state_error("lock", path, errno));
     throw std::runtime_error{
         fmt::format("another brokerd uses the state root {}; stop it, or give this one another --state-root", path)};
 }
 
-PluginStore open_plugins(const Config& config) {
-    auto opened = PluginStore::open(config.state_root, [](int parent, const std::string& name) -> Result<bool> {
+/// What is known of managed plugins, and what they are made from.
+struct ManagedState {
+    UniqueFd lock;
+    PluginStore plugins;
+    std::unique_ptr<BlobStore> blobs;
+    std::string unavailable{};  ///< why this is a stand-in, which nobody may change; empty: it is not
+};
+
+Result<ManagedState> open_state(const std::string& root) {
+    auto lock = lock_state_root(root);
+    if (!lock) return fail(lock.error());
+    auto opened = PluginStore::open(root, [](int parent, const std::string& name) -> Result<bool> {
         const auto removed = remove_tree(parent, name);
         if (!removed) return fail(removed.error());
         return true;
     });
-    if (!opened) throw std::runtime_error{opened.error().message};
+    if (!opened) return fail(opened.error());
+    auto blobs = BlobStore::open(root + "/blobs");
+    if (!blobs) return fail(blobs.error());
     for (const std::string& finding : opened->findings) log_warning("managed plugins: {}", finding);
-    return std::move(opened->store);
+    return ManagedState{*std::move(lock), std::move(opened->store), *std::move(blobs)};
 }
 
-std::unique_ptr<BlobStore> open_blobs(const Config& config) {
-    auto opened = BlobStore::open(config.state_root + "/blobs");
-    if (!opened) throw std::runtime_error{opened.error().message};
-    return *std::move(opened);
+/// A disk that fails must not take the legacy plugins down: they need no state. Where the state root cannot be used,
+/// an empty one below the runtime root stands in for it, so that no other code has to know of a store that is not
+/// there; the control API refuses all that is about managed plugins, with the reason.
+ManagedState open_state_or_stand_in(const Config& config) {
+    auto opened = open_state(config.state_root);
+    if (opened) return *std::move(opened);
+    log_error("managed plugins are not available: {}", opened.error().message);
+    auto stand_in = open_state(config.runtime_root + "/no-state");
+    if (!stand_in) throw std::runtime_error{stand_in.error().message};
+    stand_in->unavailable =
+        fmt::format("managed plugins are not available: {}; then restart brokerd", opened.error().message);
+    return *std::move(stand_in);
 }
 
 UniqueFd take_control_socket(const Config& config, std::optional<gid_t> group) {
@@ -137,14 +159,14 @@ int run(const Config& config) {
                         {config.engine_socket_dir, config.spec_dirs, config.allow_unsafe_files},
                         [&](const struct stat& status) { return sockets.is_ours(status); },
                         [&](const std::string& name, const auto& definition) { plugins.apply(name, definition); }};
-    const UniqueFd state_lock = lock_state_root(config.state_root);
-    InstalledPlugins installed{open_plugins(config), [&](std::vector<PluginRecordPtr> records) {
+    ManagedState state = open_state_or_stand_in(config);
+    plugins.set_managed_unavailable(state.unavailable);
+    InstalledPlugins installed{std::move(state.plugins), [&](std::vector<PluginRecordPtr> records) {
                                    loop.post([&plugins, records = std::move(records)] { plugins.apply(records); });
                                }};
-    const std::unique_ptr<BlobStore> blobs = open_blobs(config);
     const ArchiveLimits archive_limits;
     PluginClaims claims;
-    const OperationRooms operations{installed, claims, *blobs, registries, archive_limits};
+    const OperationRooms operations{installed, claims, *state.blobs, registries, archive_limits, state.unavailable};
     plugins.apply(installed.read([](const PluginStore& store) { return store.records(); }));
     collect_blobs(operations);  // of installs that a crash ended
     discovery.start();

@@ -16,8 +16,9 @@ namespace {
 constexpr std::array<std::string_view, 6> kFields{"Plugin", "Severity", "Problem", "File", "Cause", "Remedy"};
 
 std::string finding_text(const Finding& finding) {
-    std::string text =
-        fmt::format("{}: {}: {}\n", printable(finding.severity), printable(finding.plugin), printable(finding.problem));
+    std::string text = fmt::format("{}: ", printable(finding.severity));
+    if (!finding.plugin.empty()) text += fmt::format("{}: ", printable(finding.plugin));
+    text += fmt::format("{}\n", printable(finding.problem));
     if (!finding.cause.empty()) text += fmt::format("  {}\n", printable(finding.cause));
     if (!finding.file.empty()) text += fmt::format("  file: {}\n", printable(finding.file));
     if (!finding.remedy.empty()) text += fmt::format("  → {}\n", printable(finding.remedy));

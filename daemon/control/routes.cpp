@@ -3,6 +3,7 @@
 #include <array>
 
 #include "daemon/control/api_version.h"
+#include "daemon/control/error_reply.h"
 #include "daemon/control/handlers.h"
 #include "daemon/control/request_target.h"
 
@@ -14,10 +15,13 @@ enum class Body {
     streamed,   ///< of any size; the handler is called before it, and starts a job that reads it
 };
 
+enum class Needs { nothing, state };  ///< whether it is about what the state root keeps
+
 struct Route {
     std::string_view method;
     std::string_view path;
     void (*handle)(const ControlRooms&, const RoutedRequest&, const Exchange&);
+    Needs needs = Needs::nothing;
     Body body = Body::collected;
 };
 
@@ -27,15 +31,15 @@ struct Route {
 constexpr std::array kRoutes{
     Route{"GET", "/broker/v1/plugins", list_plugins},
     Route{"GET", "/broker/v1/plugins/{name}/json", inspect_plugin},
-    Route{"GET", "/broker/v1/plugins/{name}/privileges", show_granted_privileges},
-    Route{"GET", "/broker/v1/plugins/{name}/save", save_managed_plugin},
+    Route{"GET", "/broker/v1/plugins/{name}/privileges", show_granted_privileges, Needs::state},
+    Route{"GET", "/broker/v1/plugins/{name}/save", save_managed_plugin, Needs::state},
     Route{"GET", "/broker/v1/plugins/{name}", look_up_plugin},
     Route{"POST", "/broker/v1/plugins/{name}/activate", activate_plugin},
     Route{"POST", "/broker/v1/plugins/{name}/rpc/{method}", call_plugin},
-    Route{"POST", "/broker/v1/plugins/load", load_plugin, Body::streamed},
-    Route{"POST", "/broker/v1/plugins/install", install_loaded_plugin},
-    Route{"POST", "/broker/v1/plugins/import", import_docker_plugins},
-    Route{"POST", "/broker/v1/prune", prune_blobs},
+    Route{"POST", "/broker/v1/plugins/load", load_plugin, Needs::state, Body::streamed},
+    Route{"POST", "/broker/v1/plugins/install", install_loaded_plugin, Needs::state},
+    Route{"POST", "/broker/v1/plugins/import", import_docker_plugins, Needs::state},
+    Route{"POST", "/broker/v1/prune", prune_blobs, Needs::state},
     Route{"GET", "/broker/v1/events", watch_events},
     Route{"GET", "/broker/v1/doctor", examine},
     Route{"GET", "/broker/v1/metrics", show_metrics},
@@ -44,17 +48,17 @@ constexpr std::array kRoutes{
     Route{"GET", "/_ping", ping},
     Route{"HEAD", "/_ping", ping},
     Route{"GET", "/version", show_version},
-    Route{"GET", "/plugins", list_managed_plugins},
-    Route{"GET", "/plugins/privileges", show_remote_privileges},
-    Route{"POST", "/plugins/pull", pull_plugin},
-    Route{"POST", "/plugins/create", create_managed_plugin, Body::streamed},
-    Route{"GET", "/plugins/{name}/json", inspect_managed_plugin},
-    Route{"POST", "/plugins/{name}/set", set_managed_plugin},
-    Route{"POST", "/plugins/{name}/upgrade", upgrade_plugin},
-    Route{"POST", "/plugins/{name}/push", push_managed_plugin},
-    Route{"POST", "/plugins/{name}/enable", enable_managed_plugin},
-    Route{"POST", "/plugins/{name}/disable", disable_managed_plugin},
-    Route{"DELETE", "/plugins/{name}", remove_managed_plugin},
+    Route{"GET", "/plugins", list_managed_plugins, Needs::state},
+    Route{"GET", "/plugins/privileges", show_remote_privileges, Needs::state},
+    Route{"POST", "/plugins/pull", pull_plugin, Needs::state},
+    Route{"POST", "/plugins/create", create_managed_plugin, Needs::state, Body::streamed},
+    Route{"GET", "/plugins/{name}/json", inspect_managed_plugin, Needs::state},
+    Route{"POST", "/plugins/{name}/set", set_managed_plugin, Needs::state},
+    Route{"POST", "/plugins/{name}/upgrade", upgrade_plugin, Needs::state},
+    Route{"POST", "/plugins/{name}/push", push_managed_plugin, Needs::state},
+    Route{"POST", "/plugins/{name}/enable", enable_managed_plugin, Needs::state},
+    Route{"POST", "/plugins/{name}/disable", disable_managed_plugin, Needs::state},
+    Route{"DELETE", "/plugins/{name}", remove_managed_plugin, Needs::state},
 };
 
 struct Found {
@@ -127,6 +131,9 @@ void handle_request(const ControlRooms& rooms, const ControlRequest& request, co
     if (found.route == nullptr) return exchange.reply(refusal(request, path));
     for (auto& [name, value] : found.variables) value = percent_decoded(value).value_or(value);
     if (!version.empty()) found.variables.emplace("api", version);
+    if (found.route->needs == Needs::state && !rooms.operations.unavailable.empty())
+        return exchange.reply(
+            error_reply::operation_failed({OperationError::Kind::storage, rooms.operations.unavailable}));
     found.route->handle(rooms, RoutedRequest{request, std::move(found.variables)}, exchange);
 }
 

@@ -90,6 +90,10 @@ std::optional<PluginView> ManagedPlugins::find(const std::string& name) const {
 
 std::vector<Finding> ManagedPlugins::doctor() const {
     std::vector<Finding> findings;
+    if (!unavailable_.empty()) {
+        findings.push_back({"", "error", "state-root", directory_, unavailable_,
+                            "make the state root usable and restart brokerd; other plugins are served meanwhile"});
+    }
     for (const auto& [name, record] : by_name_) {
         if (record->broken.empty()) continue;
         findings.push_back({name, "error", "broken", directory_of(*record), record->broken,

@@ -23,6 +23,9 @@ public:
     /// These are all of them now. What changed since the last time becomes events; the first time nothing does.
     void apply(const std::vector<PluginRecordPtr>& records);
 
+    /// Nothing can be known of them: the state root cannot be used, for this reason.
+    void set_unavailable(std::string reason) { unavailable_ = std::move(reason); }
+
     [[nodiscard]] std::vector<PluginView> list() const;
     /// By name, with or without the tag "latest", or by ID.
     [[nodiscard]] std::optional<PluginView> find(const std::string& name) const;
@@ -37,7 +40,8 @@ private:
     const std::string directory_;
     const Tell tell_;
     std::map<std::string, PluginRecordPtr> by_name_;
-    bool known_ = false;  ///< whether apply() was called
+    std::string unavailable_;  ///< empty: all is well
+    bool known_ = false;       ///< whether apply() was called
 };
 
 }  // namespace brokerd

@@ -45,6 +45,7 @@ public:
 
     /// The installed plugins, whenever one has changed.
     void apply(const std::vector<PluginRecordPtr>& installed) { managed_.apply(installed); }
+    void set_managed_unavailable(std::string reason) { managed_.set_unavailable(std::move(reason)); }
 
     [[nodiscard]] std::vector<PluginView> list() const override;
     [[nodiscard]] std::optional<PluginView> find(const std::string& name) const override;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "daemon/archive/limits.h"
 #include "daemon/images/blob_store.h"
 #include "daemon/operations/installed_plugins.h"
@@ -14,6 +16,9 @@ struct OperationRooms {
     BlobStore& blobs;
     const RegistrySettings& registries;
     const ArchiveLimits& limits;
+    /// Why the state root cannot be used, with what to do: then `plugins` and `blobs` stand in for what is not there,
+    /// and no operation may begin. Empty: all is well.
+    std::string unavailable{};
 };
 
 }  // namespace brokerd
