@@ -110,7 +110,7 @@ void run_read_plugin_tar(WorkerContext& context) {
             copy_entry(entry, path, tar, layer, context.limits);
         }
     }
-    static_cast<void>(tar.finish());
+    tar.finish();
     if (!has_config) throw Refused{"is no plugin: it has no config.json at its top"};
     if (!has_rootfs) throw Refused{"is no plugin: it has no rootfs/ at its top"};
     context.report.digest(layer.finish());

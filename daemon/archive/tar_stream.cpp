@@ -7,8 +7,9 @@
 
 namespace brokerd {
 
-TarStream::TarStream(FdSource& file, Encoding encoding, const ArchiveLimits& limits)
+TarStream::TarStream(FdSource& file, Encoding encoding, const ArchiveLimits& limits, bool hashed)
     : file_{file}, limits_{limits}, source_{decompress(file, encoding)}, reader_{archive_read_new()} {
+    if (hashed) hash_.emplace();
     if (!reader_) throw std::bad_alloc{};
     archive_read_support_format_tar(reader_.get());
     archive_read_support_format_empty(reader_.get());
@@ -30,7 +31,7 @@ la_ssize_t TarStream::on_read(archive* reader, void* self, const void** bytes) n
 
 std::string_view TarStream::pull() {
     const std::string_view piece = source_->next();
-    hash_.update(piece);
+    if (hash_) hash_->update(piece);
     bytes_ += piece.size();
     if (bytes_ > limits_.stream_bytes)
         throw Refused{fmt::format("is more than {} bytes when uncompressed", limits_.stream_bytes)};
@@ -69,10 +70,9 @@ TarStream::Block TarStream::next_block() {
     return {{static_cast<const char*>(bytes), size}, static_cast<std::uint64_t>(offset)};
 }
 
-Digest TarStream::finish() {
+void TarStream::finish() {
     while (!pull().empty()) {
     }
-    return hash_.finish();
 }
 
 }  // namespace brokerd

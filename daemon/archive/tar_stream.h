@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "daemon/archive/byte_source.h"
@@ -14,12 +15,12 @@
 
 namespace brokerd {
 
-/// One tar, read entry by entry by libarchive from compressed bytes; its uncompressed bytes are hashed and counted on
-/// the way. Inside the archive worker; throws Refused.
+/// One tar, read entry by entry by libarchive from compressed bytes; its uncompressed bytes are counted on the way, and
+/// hashed where somebody wants it. Inside the archive worker; throws Refused.
 class TarStream {
 public:
     /// `file` outlives the stream, `limits` too.
-    TarStream(FdSource& file, Encoding encoding, const ArchiveLimits& limits);
+    TarStream(FdSource& file, Encoding encoding, const ArchiveLimits& limits, bool hashed = false);
 
     /// The next entry, valid until the next call; null at the tar's end. What libarchive only warns of is refused, too:
     /// nobody would see the warning.
@@ -32,8 +33,10 @@ public:
     /// The current entry's next block of content; one with no bytes at its end.
     [[nodiscard]] Block next_block();
 
-    /// Reads what follows the tar's end and returns the digest of all its bytes.
-    [[nodiscard]] Digest finish();
+    /// Reads what follows the tar's end.
+    void finish();
+    /// Of all its bytes, once it is finished. Precondition: it is hashed.
+    [[nodiscard]] Digest digest() { return hash_->finish(); }
     [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
 private:
@@ -48,7 +51,7 @@ private:
     FdSource& file_;
     const ArchiveLimits& limits_;
     const std::unique_ptr<ByteSource> source_;
-    Sha256 hash_;
+    std::optional<Sha256> hash_;
     std::uint64_t bytes_ = 0;
     std::exception_ptr failure_;
     std::unique_ptr<archive, Free> reader_;

@@ -31,9 +31,7 @@ ArchiveResult<UnpackReport> run(const WorkerJob& job, const ArchiveLimits& limit
     };
     if (const auto done = run_worker(job, limits, cancel_fd, report); !done)
         return cannot(done.error().kind, done.error().message);
-    if (report.digests.size() != job.inputs.size())
-        return cannot(ArchiveError::Kind::host, "the archive worker's report is incomplete");
-    return UnpackReport{std::move(report.digests), report.entries, report.bytes, report.skipped};
+    return UnpackReport{report.entries, report.bytes, report.skipped};
 }
 
 }  // namespace

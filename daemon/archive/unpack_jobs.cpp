@@ -36,19 +36,20 @@ void unpack_layer(WorkerContext& context, std::size_t index, LayerEntries& entri
     const std::string& argument = context.arguments[index];
     FdSource file{kFirstInputFd + static_cast<int>(index),
                   [&](std::uint64_t bytes) { context.report.progress(index, bytes); }};
-    TarStream tar{file, encoding_of(argument), context.limits};
+    const std::string_view expected = diff_id_of(argument);
+    TarStream tar{file, encoding_of(argument), context.limits, !expected.empty()};
     while (archive_entry* const entry = tar.next()) {
         note_entry(context, entry);
         entries.apply(entry, tar);
     }
     entries.end_layer();
-    const Digest digest = tar.finish();
-    const std::string_view expected = diff_id_of(argument);
-    if (!expected.empty() && digest.str() != expected) {
+    tar.finish();
+    if (expected.empty()) return;
+    const Digest digest = tar.digest();
+    if (digest.str() != expected) {
         throw Refused{fmt::format("is not what the image's config says: its content has the digest {} instead of {}",
                                   digest.str(), expected)};
     }
-    context.report.digest(digest);
 }
 
 /// Plain files and directories, all the caller's own. Without symbolic links nothing leads anywhere.
@@ -107,7 +108,7 @@ void run_extract(WorkerContext& context) {
         note_entry(context, entry);
         entries.apply(entry, tar);
     }
-    context.report.digest(tar.finish());
+    tar.finish();
     context.report.done(entries.entries, entries.bytes, 0);
 }
 

@@ -16,12 +16,12 @@ ArchiveResult<UnpackReport> unpack_plain(const std::vector<std::string>& tars, c
     std::vector<LayerInput> layers;
     for (const std::string& tar : tars) {
         files.push_back(file_with(tar));
-        layers.push_back({files.back().get(), Compression::none});
+        layers.push_back({files.back().get(), Compression::none, Sha256::of(tar)});
     }
     return unpack_layers(layers, rootfs.get(), limits);
 }
 
-TEST_CASE("layers are unpacked one over the other, and their digests told", "[archive]") {
+TEST_CASE("layers are unpacked one over the other, and their digests compared", "[archive]") {
     if (!is_root()) return;
     const TestDirectory directory;
     const UniqueFd rootfs = directory.make("rootfs");
@@ -29,7 +29,6 @@ TEST_CASE("layers are unpacked one over the other, and their digests told", "[ar
     const std::string upper = tar_of(File{"d/.wh.a", ""}, File{"d/b", "three"});
     const auto report = unpack_plain({lower, upper}, rootfs);
     REQUIRE(report);
-    CHECK(report->diff_ids == std::vector<Digest>{Sha256::of(lower), Sha256::of(upper)});
     CHECK(report->entries == 5);
     CHECK(report->bytes == 11);
     CHECK_FALSE(std::filesystem::exists(directory.path / "rootfs/d/a"));
