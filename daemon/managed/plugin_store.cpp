@@ -197,6 +197,11 @@ Result<PluginStore::Upgraded, StoreError> PluginStore::upgrade(StagedPlugin&& st
     if (!absorbed) return fail(absorbed.error());
     const auto current = check_current(record);
     if (!current) return fail(current.error());
+    if (exists_at(plugins_.fd(), record.id) && !is_directory_at(plugins_.fd(), record.id)) {
+        // What a symbolic link leads to is not ours to replace.
+        return refuse(Kind::conflict, fmt::format("{} is no directory; remove it, or the plugin, and try again",
+                                                  directory_of(record.id)));
+    }
     auto previous = make_staged(new_plugin_id(), false);
     if (!previous) return fail(previous.error());
     ++record.revision;
@@ -262,7 +267,7 @@ Result<std::optional<StagedPlugin>, StoreError> PluginStore::remove(const std::s
     if (there == entries_.end()) return refuse(Kind::not_found, fmt::format("plugin \"{}\" not found", escaped(id)));
     // A crash from here on must find that the directory is to go.
     const auto marked = mark_unsettled(plugins_.fd(), id, directory_of(id));
-    if (!marked && exists_at(plugins_.fd(), id)) return broken_disk(marked.error());
+    if (!marked && is_directory_at(plugins_.fd(), id)) return broken_disk(marked.error());
     Entries entries = entries_;
     entries.erase(id);
     const auto committed = commit(std::move(entries));

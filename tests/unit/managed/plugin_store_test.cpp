@@ -395,3 +395,22 @@ TEST_CASE("what was staged stays with the caller when it is not installed", "[ma
     REQUIRE_FALSE(store.install(std::move(staged), make_record("a/x:latest")));
     CHECK(read_file(staged.rootfs_path() + "/marker") == "mine");  // deleting it would keep everybody waiting
 }
+
+TEST_CASE("what a symbolic link in the place of a plugin leads to stays as it is", "[managed]") {
+    const StateRoot root;
+    PluginStore store = open_store(root.path());
+    const PluginRecordPtr plugin = install(store, "a/x:latest");
+    const std::string elsewhere = root.path() + "/elsewhere";
+    fs::rename(store.directory_of(plugin->id), elsewhere);
+    fs::create_directory_symlink(elsewhere, store.directory_of(plugin->id));
+    PluginRecord record = make_record("a/x:latest", "two");
+    record.id = plugin->id;
+    record.revision = plugin->revision;
+    CHECK_FALSE(store.upgrade(make_staged(store, "two"), record));
+    auto removed = store.remove(plugin->id);
+    REQUIRE(removed);
+    removed->reset();
+    CHECK_FALSE(fs::exists(fs::symlink_status(store.directory_of(plugin->id))));
+    CHECK(fs::exists(elsewhere + "/rootfs/marker"));
+    CHECK(names_below(root.plugins("tmp")).empty());
+}
