@@ -98,8 +98,8 @@ RegistryResult<std::optional<BlobUpload::Started>> BlobUpload::start(RegistrySes
 
 RegistryResult<std::monostate> BlobUpload::run(const RegistryRetries& limits, int cancel_fd) {
     TransferRetries retries{limits, cancel_fd};
+    std::uint64_t reached = 0;  // what is sent again after a registry forgot it is no progress
     for (;;) {
-        const std::uint64_t before = sent_;
         auto result = attempt();
         if (result) {
             tell(TransferEvent::Phase::uploaded, blob_.size);
@@ -107,7 +107,10 @@ RegistryResult<std::monostate> BlobUpload::run(const RegistryRetries& limits, in
         }
         const RegistryError error = result.error();
         if (error.kind == RegistryErrorKind::cancelled || error.kind == RegistryErrorKind::io) return result;
-        if (sent_ > before) retries.note_progress();
+        if (sent_ > reached) {
+            reached = sent_;
+            retries.note_progress();
+        }
         if (!error.transient) {
             // Registries that take no chunks say so in several ways; whether it is that, the next answer shows.
             const bool may_be_chunks = !in_one_piece_ && blob_.size > chunk_size() &&

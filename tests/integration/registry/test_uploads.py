@@ -86,6 +86,18 @@ def test_an_upload_that_the_registry_forgot_begins_anew(push, lying):
     assert len(lying.to(STARTED)) == 2
 
 
+def test_a_registry_that_forgets_each_time_is_given_up(push, lying):
+    def answer(request, connection):
+        if request.method == "PATCH":
+            return whole(202, Location="/upload/1?state=b", Range=f"0-{CHUNK - 1}")(request, connection)
+        return problem(404 if request.method == "GET" else 503, "X", "what upload?")(request, connection)
+    Uploads(lying, CHUNK + 5)
+    lying.answers["/upload/1"] = answer
+    outcome = push(CHUNK + 5, attempts=3)
+    assert outcome.kind == "unreachable", outcome.last
+    assert len([request for request in lying.requests if request.method == "PATCH"]) <= 4
+
+
 @pytest.mark.parametrize("status", [400, 404, 405, 416])
 def test_a_registry_that_wants_no_chunks(push, lying, status):
     uploads = Uploads(lying, CHUNK + 5)
