@@ -221,4 +221,10 @@ OperationError operation_error(const ArchiveError& error) {
     std::abort();
 }
 
+OperationError operation_error(const ArchiveError& error, const std::string& target) {
+    OperationError out = operation_error(error);
+    if (out.kind == OperationError::Kind::storage) out.message = fmt::format("{} (below {})", out.message, target);
+    return out;
+}
+
 }  // namespace brokerd

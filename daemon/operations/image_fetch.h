@@ -40,5 +40,7 @@ struct StoredImage {
 [[nodiscard]] OperationError operation_error(const RegistryError& error);
 [[nodiscard]] OperationError operation_error(const BlobError& error);
 [[nodiscard]] OperationError operation_error(const ArchiveError& error);
+/// Of an archive that was unpacked into the directory `target`: where the disk is at fault, it is named.
+[[nodiscard]] OperationError operation_error(const ArchiveError& error, const std::string& target);
 
 }  // namespace brokerd

@@ -152,7 +152,7 @@ private:
         const auto file = rooms_.blobs.open_blob(layer->digest());
         if (!file) return Failure<OperationError>{operation_error(file.error())};
         const auto unpacked = unpack_layers({{file->get(), Compression::gzip}}, to->get(), rooms_.limits, cancelled_);
-        if (!unpacked) return Failure<OperationError>{operation_error(unpacked.error())};
+        if (!unpacked) return Failure<OperationError>{operation_error(unpacked.error(), path)};
         if (::syncfs(to->get()) != 0) return fail(Kind::storage, disk_error("sync", path, errno));
         return true;
     }

@@ -107,7 +107,7 @@ OperationResult<StagedPlugin> unpack_image(const OperationRooms& rooms, const Re
                                             const Descriptor& blob = image.manifest.layers[layer];
                                             progress.advance(short_id(blob.digest), "Extracting", bytes, blob.size);
                                         });
-    if (!unpacked) return Failure<OperationError>{operation_error(unpacked.error())};
+    if (!unpacked) return Failure<OperationError>{operation_error(unpacked.error(), staged->rootfs_path())};
     complete_until(layers.size());
     if (::syncfs(staged->rootfs_fd()) != 0) {
         return fail(Kind::storage, disk_error("sync", staged->rootfs_path(), errno));

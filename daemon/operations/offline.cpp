@@ -116,7 +116,7 @@ OperationResult<StagedImage> load_archive(const OperationRooms& rooms, const Upl
     if (!staged) return Failure<OperationError>{operation_error(staged.error())};
     progress.tell("", "Reading the archive");
     const auto extracted = extract_archive(archive.fd, staged->rootfs_fd(), rooms.limits, cancelled);
-    if (!extracted) return Failure<OperationError>{operation_error(extracted.error())};
+    if (!extracted) return Failure<OperationError>{operation_error(extracted.error(), staged->rootfs_path())};
     if (const auto missing = archive.what_is_missing()) return fail(Kind::invalid, missing->message);
     LayoutRequest request;
     request.progress = [&](const Descriptor& blob, std::uint64_t done) {
