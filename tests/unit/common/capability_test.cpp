@@ -28,3 +28,19 @@ TEST_CASE("Docker's capabilities are known, others are not", "[common]") {
     }
     for (const char* name : {"", "volumedriver", "AuthZPlugin", "Plugin"}) CHECK_FALSE(is_known_capability(name));
 }
+
+TEST_CASE("interface types mean the capabilities that engines know, in any case", "[common]") {
+    CHECK(capability_of_type("volumedriver") == "VolumeDriver");
+    CHECK(capability_of_type("VolumeDriver") == "VolumeDriver");
+    CHECK(capability_of_type("NETWORKDRIVER") == "NetworkDriver");
+    CHECK(capability_of_type("ipamdriver") == "IpamDriver");
+    CHECK(capability_of_type("logdriver") == "LogDriver");
+    CHECK(capability_of_type("metricscollector") == "MetricsCollector");
+    CHECK(capability_of_type("AuthZ") == "authz");
+}
+
+TEST_CASE("an interface type that nobody knows is what it is", "[common]") {
+    for (const char* type : {"", "unheard", "volumedrive", "volumedrivers", "Unheard"}) {
+        CHECK(capability_of_type(type) == type);
+    }
+}
