@@ -186,6 +186,14 @@ RegistryResult<std::monostate> NetStream::start_tls(SSL_CTX& context, const std:
                 false,
                 {}});
         }
+        if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_WRONG_VERSION_NUMBER) {
+            return fail(RegistryError{
+                RegistryErrorKind::invalid,
+                fmt::format("{} does not speak TLS; if that is meant to be, name it in brokerd's --insecure-registry",
+                            host),
+                false,
+                {}});
+        }
         // OpenSSL numbers the reasons of received alerts from here on.
         got_tls_alert_ = ERR_GET_REASON(ERR_peek_last_error()) > SSL_AD_REASON_OFFSET;
         if (auto waited = wait_for_tls(result, patience); !waited) return waited;
