@@ -57,8 +57,8 @@ class PluginStore {
 public:
     struct Opened;
 
-    /// Opens STATE/plugins, which is made if necessary and private (0700) from now on, and recovers. What is odd is a finding; an error is only
-    /// what keeps everything from working. A read-only file system is a finding.
+    /// Opens STATE/plugins, which is made if necessary and private (0700) from now on, and recovers. What is odd is a
+    /// finding; an error is only what keeps everything from working. A read-only file system is a finding.
     [[nodiscard]] static Result<Opened> open(const std::string& state_root, TreeRemover remover);
 
     PluginStore(PluginStore&&) noexcept;
