@@ -62,7 +62,8 @@ PluginEvent event(std::string action, std::string name, std::vector<std::string>
     return published;
 }
 
-ControlFixture::ControlFixture(ControlServer::Settings settings) : path{directory.path("control.sock")}, core{loop}, operations{directory.path("state")} {
+ControlFixture::ControlFixture(ControlServer::Settings settings)
+    : path{directory.path("control.sock")}, core{loop}, operations{directory.path("state")} {
     auto socket = bind_control_socket(path, std::nullopt);
     if (!socket) throw std::runtime_error{socket.error().message};
     settings.peers.own_uid = ::geteuid();

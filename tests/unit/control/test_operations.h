@@ -1,6 +1,8 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "daemon/archive/remove_tree.h"
@@ -12,11 +14,17 @@ namespace brokerd::test {
 class TestOperations {
 public:
     explicit TestOperations(const std::string& directory)
-        : blobs_{std::move(*BlobStore::open(directory + "/blobs"))}, installed_{open_store(directory), [](const auto&) {}} {}
+        : blobs_{open_blobs(directory)}, installed_{open_store(directory), [](const auto&) {}} {}
 
     [[nodiscard]] const OperationRooms& rooms() const noexcept { return rooms_; }
 
 private:
+    static std::unique_ptr<BlobStore> open_blobs(const std::string& directory) {
+        std::filesystem::create_directories(directory);
+        auto opened = BlobStore::open(directory + "/blobs");
+        if (!opened) throw std::runtime_error{opened.error().message};
+        return *std::move(opened);
+    }
     static PluginStore open_store(const std::string& directory) {
         auto opened = PluginStore::open(directory, [](int parent, const std::string& name) -> Result<bool> {
             return static_cast<bool>(remove_tree(parent, name));
