@@ -1,9 +1,11 @@
 """Operations on managed plugins to be disturbed, and strace to disturb them with."""
 
+import collections
 import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -135,11 +137,22 @@ def _is_traced(process, task):
     return "TracerPid:\t0" not in status
 
 
-def store_thread(world):
-    """The index of the thread that writes plugins.json."""
+def calls_of(world, operation, calls):
+    """How often the operation makes each call: (call, thread) -> count. The thread is an index for traced() if it is the
+    one that writes plugins.json, and None for the most that any other thread or process makes."""
     broker = world.broker
     tasks = sorted(int(name) for name in os.listdir(f"/proc/{broker.process.pid}/task"))
-    with traced(broker, "renameat") as tracer:
-        succeed(world.do("set"))
-    world.undo("set")
-    return next(tasks.index(int(line.split()[0])) for line in tracer.lines() if "plugins.json.new" in line)
+    with traced(broker, calls) as tracer:
+        succeed(world.do(operation))
+    world.undo(operation)
+    made = collections.Counter()
+    store = None
+    for line in tracer.lines():
+        if called := re.match(r"(\d+) +(\w+)\(", line):
+            made[called.groups()] += 1
+            store = called[1] if '"plugins.json.new"' in line else store
+    most = collections.Counter()
+    for (task, call), count in made.items():
+        key = (call, tasks.index(int(task)) if task == store else None)
+        most[key] = max(most[key], count)
+    return most
