@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "daemon/operations/install.h"
+#include "daemon/operations/upkeep.h"
 
 namespace brokerd {
 namespace {
@@ -65,6 +66,24 @@ OperationResult<StoredImage> image_of(BlobStore& blobs, const std::string& confi
     return stored;
 }
 
+namespace {
+
+struct MadeLayer {
+    BlobPin pin;
+    std::uint64_t size;
+};
+
+/// The last part of create_plugin(). Nothing is pinned any more when it has failed.
+OperationResult<PluginRecordPtr> install_made(const OperationRooms& rooms, const std::string& name, PluginConfig config,
+                                              MadeLayer layer, Progress& progress, int cancelled) {
+    const Privileges granted = required_privileges(config);
+    const auto stored = make_image(rooms.blobs, std::move(config), std::move(layer.pin), layer.size);
+    if (!stored) return Failure<OperationError>{stored.error()};
+    return install_image(rooms, *stored, {name, name, granted, {}}, progress, cancelled);
+}
+
+}  // namespace
+
 OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, const std::string& name,
                                                const UploadedArchive& archive, Progress& progress, int cancelled) {
     const auto local = created_name(name);
@@ -81,12 +100,13 @@ OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, cons
     if (const auto missing = archive.what_is_missing()) return fail(Kind::invalid, missing->message);
     auto config = PluginConfig::parse(tar->config);
     if (!config) return fail(Kind::invalid, fmt::format("config.json: {}", config.error().str()));
-    const Privileges granted = required_privileges(*config);
     auto layer = blob->commit();
     if (!layer) return Failure<OperationError>{layer.error()};
-    const auto stored = make_image(rooms.blobs, *std::move(config), *std::move(layer), blob->size());
-    if (!stored) return Failure<OperationError>{stored.error()};
-    return install_image(rooms, *stored, {*local, *local, granted, {}}, progress, cancelled);
+    auto installed =
+        install_made(rooms, *local, *std::move(config), {*std::move(layer), blob->size()}, progress, cancelled);
+    // Nobody needs the blobs of what failed: a second attempt packs again.
+    if (!installed) collect_blobs(rooms);
+    return installed;
 }
 
 }  // namespace brokerd
