@@ -78,10 +78,12 @@ Error state_error(std::string_view operation, std::string_view path, int code) {
 }
 
 Result<StateDirectory> StateDirectory::open(const std::string& path) {
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST && errno != EROFS) {
-        return fail(state_error("make the directory", path, errno));
-    }
-    return open_existing(path);
+    const int code = ::mkdir(path.c_str(), 0700) == 0 ? 0 : errno;
+    if (code != 0 && code != EEXIST && code != EROFS) return fail(state_error("make the directory", path, code));
+    auto opened = open_existing(path);
+    // That it does not exist is not what keeps a read-only file system from working.
+    if (!opened && code == EROFS) return fail(state_error("make the directory", path, code));
+    return opened;
 }
 
 Result<StateDirectory> StateDirectory::open_existing(const std::string& path) {
