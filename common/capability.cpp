@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <array>
 
+#include "common/letter_case.h"
+
 namespace brokerd {
 
 namespace {
 
 constexpr std::array<std::string_view, 8> kKnown{"GraphDriver",   "IpamDriver",     "LogDriver",    "MetricsCollector",
                                                  "NetworkDriver", "SecretProvider", "VolumeDriver", "authz"};
-
-char lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 }  // namespace
 
@@ -30,10 +28,8 @@ std::string_view capability_of_method(std::string_view method) noexcept {
 }
 
 std::string_view capability_of_type(std::string_view type) noexcept {
-    const auto found = std::find_if(kKnown.begin(), kKnown.end(), [type](std::string_view name) {
-        return std::equal(name.begin(), name.end(), type.begin(), type.end(),
-                          [](char a, char b) { return lower(a) == lower(b); });
-    });
+    const auto found = std::find_if(kKnown.begin(), kKnown.end(),
+                                    [type](std::string_view name) { return equals_ignoring_case(name, type); });
     return found == kKnown.end() ? type : *found;
 }
 

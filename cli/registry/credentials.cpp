@@ -11,8 +11,8 @@
 #include <cerrno>
 #include <optional>
 
-#include "cli/registry/base64.h"
 #include "cli/registry/credential_helper.h"
+#include "common/base64.h"
 #include "common/json.h"
 #include "common/os/system_error.h"
 #include "common/os/unique_fd.h"
@@ -68,7 +68,7 @@ Result<Credentials> credentials_of(const rapidjson::Value& entry) {
                     string_member(entry, "identitytoken"), string_member(entry, "registrytoken")};
     const std::string packed = string_member(entry, "auth");
     if (packed.empty()) return out;
-    const auto plain = from_base64(packed);
+    const auto plain = base64_decoded(packed);
     const std::size_t colon = plain ? plain->find(':') : std::string::npos;
     if (colon == std::string::npos) return fail("its \"auth\" is not USER:PASSWORD in base64");
     out.user = plain->substr(0, colon);
@@ -115,7 +115,7 @@ std::string header_of(const Credentials& credentials, std::string_view server) {
     add("registrytoken", credentials.registry_token);
     write_member(writer, "serveraddress", server);
     writer.EndObject();
-    return base64url({buffer.GetString(), buffer.GetSize()});
+    return base64url_encoded({buffer.GetString(), buffer.GetSize()});
 }
 
 }  // namespace

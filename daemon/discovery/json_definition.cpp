@@ -7,6 +7,7 @@
 
 #include "common/endpoint.h"
 #include "common/json.h"
+#include "common/letter_case.h"
 #include "common/plugin_name.h"
 #include "common/result.h"
 #include "daemon/discovery/address_advice.h"
@@ -35,11 +36,6 @@ struct Member {
 
 std::string_view text_of(const rapidjson::Value& value) {
     return {value.GetString(), value.GetStringLength()};
-}
-
-bool same_member_name(std::string_view a, std::string_view b) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 class JsonDefinition {
@@ -120,8 +116,8 @@ private:
         for (std::size_t i = 0; i < object.MemberCount() && i < places.size(); ++i) {
             const auto& member = *(object.MemberBegin() + static_cast<std::ptrdiff_t>(i));
             const std::string_view name = text_of(member.name);
-            const auto* const which =
-                std::find_if(known.begin(), known.end(), [&](std::string_view k) { return same_member_name(k, name); });
+            const auto* const which = std::find_if(known.begin(), known.end(),
+                                                   [&](std::string_view k) { return equals_ignoring_case(k, name); });
             if (which == known.end()) {
                 warn(places[i].name, fmt::format("\"{}{}\" is not a member that Docker or brokerd knows; it is ignored",
                                                  prefix, escaped(name, 60)));

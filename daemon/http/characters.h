@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "common/letter_case.h"
+
 namespace brokerd {
 
 /// The character classes of RFC 9110 5.6 and RFC 3986, as one table look-up.
@@ -63,20 +65,7 @@ inline constexpr std::array<std::uint8_t, 256> kCharacterClasses = make_characte
     return span_of(rest, kValueCharacter) == rest.size();
 }
 
-[[nodiscard]] constexpr char to_lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
-/// ASCII only, as field names are.
-[[nodiscard]] inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    if (a.size() != b.size()) return false;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        if (to_lower(a[i]) != to_lower(b[i])) return false;
-    }
-    return true;
-}
-
-/// The same where `lower` is known to be in lower case.
+/// equals_ignoring_case() where `lower` is known to be in lower case.
 [[nodiscard]] inline bool equals_lower(std::string_view text, std::string_view lower) noexcept {
     if (text.size() != lower.size()) return false;
     for (std::size_t i = 0; i < text.size(); ++i) {

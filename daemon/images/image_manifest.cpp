@@ -73,7 +73,7 @@ void write_descriptor(JsonWriter& writer, std::string_view media_type, const Blo
 const rapidjson::Value* find_in_any_case(const rapidjson::Value& object, std::string_view name) {
     if (!object.IsObject()) return nullptr;
     for (const auto& member : object.GetObject()) {
-        if (equal_but_for_case({member.name.GetString(), member.name.GetStringLength()}, name)) return &member.value;
+        if (equals_ignoring_case({member.name.GetString(), member.name.GetStringLength()}, name)) return &member.value;
     }
     return nullptr;
 }

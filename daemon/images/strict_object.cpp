@@ -10,27 +10,18 @@
 namespace brokerd {
 namespace {
 
-char lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 std::string_view view(const rapidjson::Value& text) {
     return {text.GetString(), text.GetStringLength()};
 }
 
 }  // namespace
 
-bool equal_but_for_case(std::string_view one, std::string_view other) noexcept {
-    return std::equal(one.begin(), one.end(), other.begin(), other.end(),
-                      [](char a, char b) { return lower(a) == lower(b); });
-}
-
 Result<StrictObject> StrictObject::of(const rapidjson::Value& value, std::string pointer) {
     if (!value.IsObject()) return fail(fmt::format("{} is not an object", pointer.empty() ? "it" : pointer));
     std::set<std::string> names;
     for (const auto& member : value.GetObject()) {
         std::string name{view(member.name)};
-        std::transform(name.begin(), name.end(), name.begin(), lower);
+        std::transform(name.begin(), name.end(), name.begin(), to_lower);
         if (!names.insert(std::move(name)).second)
             return fail(fmt::format("{}/{} is there twice", pointer, escaped(view(member.name), 60)));
     }

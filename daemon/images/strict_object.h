@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "common/digest.h"
+#include "common/letter_case.h"
 #include "common/result.h"
 
 namespace brokerd {
@@ -40,8 +41,5 @@ private:
     const rapidjson::Value* value_;
     std::string pointer_;
 };
-
-/// Whether two names are the same but for the case of ASCII letters.
-[[nodiscard]] bool equal_but_for_case(std::string_view one, std::string_view other) noexcept;
 
 }  // namespace brokerd

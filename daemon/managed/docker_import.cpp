@@ -70,8 +70,9 @@ private:
         if (!bytes) return;
         const auto members = split_object(*bytes);
         // In the old layout this file is the plugin's own config, and plugins.json lists it.
-        if (members && std::none_of(members->begin(), members->end(),
-                                    [](const RawMember& member) { return same_member(member.name, "plugin"); })) {
+        if (members && std::none_of(members->begin(), members->end(), [](const RawMember& member) {
+                return equals_ignoring_case(member.name, "plugin");
+            })) {
             return;
         }
         const auto entry = read_entry(id, *bytes, files_);

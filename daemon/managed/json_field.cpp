@@ -9,20 +9,11 @@
 namespace brokerd {
 namespace {
 
-char lower(char letter) noexcept {
-    return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
-}
-
 std::string_view text_of(const rapidjson::Value& value) {
     return {value.GetString(), value.GetStringLength()};
 }
 
 }  // namespace
-
-bool same_member(std::string_view left, std::string_view right) noexcept {
-    return left.size() == right.size() &&
-           std::equal(left.begin(), left.end(), right.begin(), [](char a, char b) { return lower(a) == lower(b); });
-}
 
 bool is_plain_text(std::string_view text) noexcept {
     return text.find('\0') == std::string_view::npos && !text.starts_with("\xEF\xBB\xBF");
@@ -33,7 +24,7 @@ std::string repeated_member(const rapidjson::Value& object) {
     names.reserve(object.MemberCount());
     for (const auto& member : object.GetObject()) {
         std::string name{text_of(member.name)};
-        std::transform(name.begin(), name.end(), name.begin(), lower);
+        std::transform(name.begin(), name.end(), name.begin(), to_lower);
         names.push_back(std::move(name));
     }
     std::sort(names.begin(), names.end());
@@ -62,7 +53,7 @@ JsonField JsonField::member(std::string_view name) const {
     const rapidjson::Value* found = nullptr;
     if (value_ != nullptr && value_->IsObject()) {
         for (const auto& member : value_->GetObject()) {
-            if (same_member(text_of(member.name), name)) {
+            if (equals_ignoring_case(text_of(member.name), name)) {
                 found = member.value.IsNull() ? nullptr : &member.value;
                 break;
             }

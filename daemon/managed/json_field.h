@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/json.h"
+#include "common/letter_case.h"
 #include "daemon/managed/nullable_list.h"
 #include "daemon/managed/plugin_config.h"
 
@@ -57,9 +58,6 @@ private:
     std::string pointer_;
     std::optional<ConfigError>* first_error_;
 };
-
-/// `left` and `right` are the same but for the case of ASCII letters.
-[[nodiscard]] bool same_member(std::string_view left, std::string_view right) noexcept;
 
 /// Whether RapidJSON reads all of `text`: it takes a NUL byte for the end and skips a byte order mark, and neither may
 /// get into a file of ours, where more JSON follows.

@@ -271,7 +271,7 @@ Result<PluginConfig, ConfigError> PluginConfig::parse(std::string_view bytes) {
 
 bool PluginConfig::declares(std::string_view capability) const {
     return std::any_of(interface_types.begin(), interface_types.end(), [&](const InterfaceType& type) {
-        return type.prefix == "docker" && same_member(type.capability, capability);
+        return type.prefix == "docker" && equals_ignoring_case(type.capability, capability);
     });
 }
 

@@ -44,14 +44,14 @@ Result<DockerParts> docker_parts(std::string_view plugin) {
     std::string_view manifest;
     for (const RawMember& member : *members) {
         if (member.value == "null") continue;
-        if (same_member(member.name, "Config")) configs.push_back(member.padded);
-        if (same_member(member.name, "Manifest")) manifest = member.padded;
-        if (same_member(member.name, "Settings")) parts.settings = member.value;
-        if (same_member(member.name, "Name")) parts.name = text_value(member.value);
-        if (same_member(member.name, "Tag")) parts.tag = text_value(member.value);
-        if (same_member(member.name, "Id")) parts.id = text_value(member.value);
-        if (same_member(member.name, "PluginReference")) parts.reference = text_value(member.value);
-        if (same_member(member.name, "Active") || same_member(member.name, "Enabled")) {
+        if (equals_ignoring_case(member.name, "Config")) configs.push_back(member.padded);
+        if (equals_ignoring_case(member.name, "Manifest")) manifest = member.padded;
+        if (equals_ignoring_case(member.name, "Settings")) parts.settings = member.value;
+        if (equals_ignoring_case(member.name, "Name")) parts.name = text_value(member.value);
+        if (equals_ignoring_case(member.name, "Tag")) parts.tag = text_value(member.value);
+        if (equals_ignoring_case(member.name, "Id")) parts.id = text_value(member.value);
+        if (equals_ignoring_case(member.name, "PluginReference")) parts.reference = text_value(member.value);
+        if (equals_ignoring_case(member.name, "Active") || equals_ignoring_case(member.name, "Enabled")) {
             parts.enabled = parts.enabled || member.value == "true";
         }
     }
@@ -233,8 +233,8 @@ Result<PluginsFileEntry> read_entry(const std::string& id, std::string_view byte
     std::string_view plugin;
     std::string_view brokerd;
     for (const RawMember& member : *members) {
-        if (same_member(member.name, "plugin")) plugin = member.value;
-        if (same_member(member.name, "brokerd")) brokerd = member.value;
+        if (equals_ignoring_case(member.name, "plugin")) plugin = member.value;
+        if (equals_ignoring_case(member.name, "brokerd")) brokerd = member.value;
     }
     if (plugin.empty()) return fail("it has no \"plugin\"");
     const auto parts = docker_parts(plugin);

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "daemon/registry/base64.h"
+#include "common/base64.h"
 #include "daemon/registry/registry_reply.h"
 
 namespace brokerd {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "common/base64.h"
 #include "common/json.h"
-#include "daemon/registry/base64.h"
 #include "daemon/registry/registry_settings.h"
 #include "daemon/registry/url.h"
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "common/base64.h"
 #include "common/json.h"
-#include "daemon/registry/base64.h"
 #include "daemon/registry/registry_reply.h"
 
 namespace brokerd {

@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
-#include "daemon/registry/base64.h"
+#include "common/base64.h"
 #include "daemon/registry/registry_credentials.h"
 #include "daemon/registry/registry_settings.h"
 #include "daemon/registry/transfer_retries.h"

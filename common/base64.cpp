@@ -1,5 +1,6 @@
-#include "daemon/registry/base64.h"
+#include "common/base64.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -30,6 +31,13 @@ std::string base64_encoded(std::string_view bytes) {
             text += i <= piece.size() ? kAlphabet[bits >> (18 - 6 * i) & 63U] : '=';
         }
     }
+    return text;
+}
+
+std::string base64url_encoded(std::string_view bytes) {
+    std::string text = base64_encoded(bytes);
+    std::replace(text.begin(), text.end(), '+', '-');
+    std::replace(text.begin(), text.end(), '/', '_');
     return text;
 }
 
