@@ -39,7 +39,7 @@ void note_image(PluginRecord& record, const ResolvedImage& image);
                                                          Progress& progress, int cancelled);
 
 /// Installs an image whose blobs are in the store: checks config and privileges, unpacks, and adds it to the inventory,
-/// disabled. A plugin of that name that was made from the same image is the same plugin: nothing is done.
+/// disabled. A name that is taken is a conflict, whatever image it is of: pull() looks before it comes here.
 /// The caller holds the claim of the name.
 [[nodiscard]] OperationResult<PluginRecordPtr> install_image(const OperationRooms& rooms, const StoredImage& stored,
                                                              const InstallRequest& request, Progress& progress,
