@@ -44,7 +44,7 @@ def started(broker, directory):
 
 @pytest.fixture
 def nothing_changes(started, directory):
-    """After the test, what is outside is as it was, and of what was refused nothing is left."""
+    """After the test, what is outside is as it was, and no operation has left anything half done."""
     places = [directory / "a-canary", directory / "z-canary", directory / "state" / "canary"]
     before = [state_of(place) for place in places]
     names = set(os.listdir(directory))
