@@ -70,8 +70,12 @@ Result<bool, StoreError> PluginStore::commit(Entries entries) {
     if (!replaced) {
         // The new file may be in place, only not surely on the disk: the old one goes back, as well as it can be done.
         if (identity != inventory_ && inventory_) {
-            (void)static_cast<bool>(
-                plugins_.replace(kInventory, plugins_file_bytes(entries_, kept_), Durability::durable));
+            const std::string old = plugins_file_bytes(entries_, kept_);
+            // Where nothing can be synced, at least what a restart reads is what has been told.
+            if (!plugins_.replace(kInventory, old, Durability::durable) &&
+                !plugins_.replace(kInventory, old, Durability::visible)) {
+                findings_.push_back(fmt::format("{}/{} could not be put back", plugins_.path(), kInventory));
+            }
             inventory_ = plugins_.identity(kInventory);
         }
         return broken_disk(replaced.error());
