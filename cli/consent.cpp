@@ -35,6 +35,13 @@ std::string lower_case(std::string text) {
     return text;
 }
 
+void write_list(Session& session, const ManagedClient::Privileges& privileges) {
+    for (const RequestedPrivilege& privilege : privileges) {
+        session.out.write(fmt::format(" - {}: [{}]\n", printable(privilege.name),
+                                      printable(fmt::format("{}", fmt::join(privilege.value, " ")))));
+    }
+}
+
 }  // namespace
 
 bool confirmed(Session& session, std::string_view question) {
@@ -47,14 +54,13 @@ bool confirmed(Session& session, std::string_view question) {
 }
 
 bool privileges_granted(Session& session, std::string_view plugin, const ManagedClient::Privileges& privileges,
-                        bool additional) {
+                        const ManagedClient::Privileges& undisclosed, bool additional) {
     if (privileges.empty()) return true;
     session.out.write(fmt::format("Plugin \"{}\" is requesting the following {}privileges:\n", printable(plugin),
                                   additional ? "additional " : ""));
-    for (const RequestedPrivilege& privilege : privileges) {
-        session.out.write(fmt::format(" - {}: [{}]\n", printable(privilege.name),
-                                      printable(fmt::format("{}", fmt::join(privilege.value, " ")))));
-    }
+    write_list(session, privileges);
+    if (!undisclosed.empty()) session.out.write("With them it gets, without asking:\n");
+    write_list(session, undisclosed);
     return confirmed(session, "Do you grant the above permissions?");
 }
 

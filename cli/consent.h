@@ -13,9 +13,11 @@ class Session;
 [[nodiscard]] bool confirmed(Session& session, std::string_view question);
 
 /// Shows what the plugin asks for and asks whether to grant it, as docker does; yes without a question where it asks
-/// for nothing. `additional`: the plugin has others already.
+/// for nothing. `undisclosed`: what it gets besides, shown before the question. `additional`: the plugin has others
+/// already.
 [[nodiscard]] bool privileges_granted(Session& session, std::string_view plugin,
-                                      const ManagedClient::Privileges& privileges, bool additional = false);
+                                      const ManagedClient::Privileges& privileges,
+                                      const ManagedClient::Privileges& undisclosed, bool additional = false);
 
 /// What of `wanted` is not in `granted`: each value counts as often as it is there.
 [[nodiscard]] ManagedClient::Privileges added_privileges(const ManagedClient::Privileges& granted,

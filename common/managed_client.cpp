@@ -138,6 +138,18 @@ Result<Privileges, ClientError> ManagedClient::remote_privileges(std::string_vie
     return std::move(*privileges);
 }
 
+Result<Privileges, ClientError> ManagedClient::undisclosed_access(std::string_view remote,
+                                                                  std::string_view auth) const {
+    HttpRequest request{
+        "GET", fmt::format("{}?remote={}", control_api::kPrivileges, percent_encoded_value(remote)), {}};
+    request.registry_auth = auth;
+    const auto document = ask_json(http_, request, kWorkTime);
+    if (!document) return fail(document.error());
+    auto privileges = privileges_of(member(*document, "Undisclosed"));
+    if (!privileges) return fail(malformed(http_.socket_path(), "not a list of privileges"));
+    return std::move(*privileges);
+}
+
 Result<Privileges, ClientError> ManagedClient::granted_privileges(std::string_view name) const {
     const auto document = ask_json(http_, {"GET", broker_path(name, "/privileges"), {}}, kAnswerTime);
     if (!document) return fail(document.error());
@@ -236,8 +248,11 @@ Result<ManagedClient::Staged, ClientError> ManagedClient::load(const BodyStream&
     const auto aux = work(request, progress, interrupt_fd);
     if (!aux) return fail(aux.error());
     auto privileges = privileges_of(member(*aux, "Privileges"));
-    Staged staged{
-        string_member(*aux, "Digest"), string_member(*aux, "Reference"), {}, strings_of(member(*aux, "Settings"))};
+    Staged staged{string_member(*aux, "Digest"),
+                  string_member(*aux, "Reference"),
+                  {},
+                  privileges_of(member(*aux, "Undisclosed")).value_or(Privileges{}),
+                  strings_of(member(*aux, "Settings"))};
     if (!privileges || staged.digest.empty()) {
         return fail(malformed(http_.socket_path(), "it does not say what it loaded"));
     }

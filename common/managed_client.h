@@ -47,6 +47,7 @@ public:
         std::string digest;
         std::string reference;  ///< empty where the archive has no name for it
         Privileges privileges;
+        Privileges undisclosed;             ///< as undisclosed_access()
         std::vector<std::string> settings;  ///< "KEY=VALUE"
     };
     struct Imported {
@@ -75,6 +76,10 @@ public:
     /// Asks the registry of `remote`. `auth` is for X-Registry-Auth, in all of these, empty for none.
     [[nodiscard]] Result<Privileges, ClientError> remote_privileges(std::string_view remote,
                                                                     std::string_view auth) const;
+    /// What `remote` would get besides, which Docker's list does not tell: targets of mounts, a propagated mount, the
+    /// bridge network. A daemon that does not know this question answers with status 404.
+    [[nodiscard]] Result<Privileges, ClientError> undisclosed_access(std::string_view remote,
+                                                                     std::string_view auth) const;
     /// Those that the installed plugin `name` has. A daemon that does not know this question answers with status 404.
     [[nodiscard]] Result<Privileges, ClientError> granted_privileges(std::string_view name) const;
 

@@ -43,7 +43,7 @@ private:
         const std::string auth = session_.registry_auth(remote_.domain());
         const auto privileges = session_.managed().remote_privileges(remote_.str(), auth);
         if (!privileges) return session_.failure(privileges.error());
-        if (!flags_.grant_all && !privileges_granted(session_, flags_.plugin, *privileges)) {
+        if (!flags_.grant_all && !privileges->empty() && !granted(*privileges, auth)) {
             return session_.failure(fmt::format("Permission denied while installing plugin {}", flags_.plugin));
         }
         if (!flags_.settings.empty()) was_there_ = static_cast<bool>(session_.managed().inspect(expected_name()));
@@ -54,6 +54,12 @@ private:
         if (!name->empty()) name_ = *name;
         if (name_.empty()) name_ = expected_name();
         return ExitStatus::success;
+    }
+
+    [[nodiscard]] bool granted(const ManagedClient::Privileges& privileges, const std::string& auth) {
+        const auto undisclosed = session_.managed().undisclosed_access(remote_.str(), auth);
+        return privileges_granted(session_, flags_.plugin, privileges,
+                                  undisclosed ? *undisclosed : ManagedClient::Privileges{});
     }
 
     /// As the daemon will call it.

@@ -40,7 +40,7 @@ ExitStatus install(const ManagedClient::Staged& staged, const std::string& name,
                         "use --grant-all-permissions, or --input FILE",
                         name));
     }
-    if (!flags.grant_all && !privileges_granted(session, name, staged.privileges)) {
+    if (!flags.grant_all && !privileges_granted(session, name, staged.privileges, staged.undisclosed)) {
         return session.failure(fmt::format("Permission denied while installing plugin {}", name));
     }
     const auto installed = session.managed().install_staged(staged, name);

@@ -42,7 +42,11 @@ Result<ManagedClient::Privileges, ExitStatus> agreed_privileges(const Upgrade& u
     const bool unknown = !granted && granted.error().status == kNotFound;
     if (!granted && !unknown) return fail(session.failure(granted.error()));
     const auto asked = unknown ? *wanted : added_privileges(*granted, *wanted);
-    if (privileges_granted(session, image, asked, !unknown && !granted->empty())) return std::move(*wanted);
+    const auto undisclosed = session.managed().undisclosed_access(upgrade.remote.str(), auth);
+    if (privileges_granted(session, image, asked, undisclosed ? *undisclosed : ManagedClient::Privileges{},
+                           !unknown && !granted->empty())) {
+        return std::move(*wanted);
+    }
     return fail(session.failure(fmt::format("Permission denied while installing plugin {}", image)));
 }
 

@@ -9,6 +9,7 @@ inline constexpr std::string_view kPlugins = "/broker/v1/plugins";
 inline constexpr std::string_view kEvents = "/broker/v1/events";
 inline constexpr std::string_view kDoctor = "/broker/v1/doctor";
 inline constexpr std::string_view kStats = "/broker/v1/stats";
+inline constexpr std::string_view kPrivileges = "/broker/v1/privileges";
 inline constexpr std::string_view kPrune = "/broker/v1/prune";
 inline constexpr std::string_view kPing = "/_ping";
 inline constexpr std::string_view kVersion = "/version";

@@ -26,6 +26,7 @@ void ping(const ControlRooms& rooms, const RoutedRequest& request, const Exchang
 void show_version(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 // managed_plugins_handlers.cpp
 void list_managed_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void show_remote_access(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void show_remote_privileges(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void pull_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void create_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);

@@ -134,9 +134,26 @@ void show_remote_privileges(const ControlRooms& rooms, const RoutedRequest& requ
     auto image = remote_image(request);
     if (!image) return exchange.reply(error_reply::operation_failed(image.error()));
     exchange.start_job([&operations = rooms.operations, image = *std::move(image)](Job& job) {
-        const auto privileges = remote_privileges(operations, image, job.cancelled());
-        if (!privileges) return job.reply.reply(error_reply::operation_failed(privileges.error()));
-        job.reply.reply(write_reply([&](JsonWriter& writer) { write_privileges(writer, *privileges); }));
+        const auto access = requested_access(operations, image, job.cancelled());
+        if (!access) return job.reply.reply(error_reply::operation_failed(access.error()));
+        job.reply.reply(write_reply([&](JsonWriter& writer) { write_privileges(writer, access->privileges); }));
+    });
+}
+
+void show_remote_access(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
+    auto image = remote_image(request);
+    if (!image) return exchange.reply(error_reply::operation_failed(image.error()));
+    exchange.start_job([&operations = rooms.operations, image = *std::move(image)](Job& job) {
+        const auto access = requested_access(operations, image, job.cancelled());
+        if (!access) return job.reply.reply(error_reply::operation_failed(access.error()));
+        job.reply.reply(write_reply([&](JsonWriter& writer) {
+            writer.StartObject();
+            write_key(writer, "Privileges");
+            write_privileges(writer, access->privileges);
+            write_key(writer, "Undisclosed");
+            write_privileges(writer, access->undisclosed);
+            writer.EndObject();
+        }));
     });
 }
 

@@ -77,6 +77,8 @@ void load_plugin(const ControlRooms& rooms, const RoutedRequest&, const Exchange
             write_member(writer, "Reference", staged->reference);
             write_key(writer, "Privileges");
             write_privileges(writer, staged->privileges);
+            write_key(writer, "Undisclosed");
+            write_privileges(writer, staged->undisclosed);
             write_strings(writer, "Settings", staged->settings);
             writer.EndObject();
         }));

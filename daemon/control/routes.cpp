@@ -39,6 +39,7 @@ constexpr std::array kRoutes{
     Route{"POST", "/broker/v1/plugins/load", load_plugin, Needs::state, Body::streamed},
     Route{"POST", "/broker/v1/plugins/install", install_loaded_plugin, Needs::state},
     Route{"POST", "/broker/v1/plugins/import", import_docker_plugins, Needs::state},
+    Route{"GET", "/broker/v1/privileges", show_remote_access, Needs::state},
     Route{"POST", "/broker/v1/prune", prune_blobs, Needs::state},
     Route{"GET", "/broker/v1/events", watch_events},
     Route{"GET", "/broker/v1/doctor", examine},

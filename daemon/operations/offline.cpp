@@ -133,7 +133,7 @@ OperationResult<StagedImage> load_archive(const OperationRooms& rooms, const Upl
     for (const BlobPin& pin : image->pins) rooms.blobs.keep_for(pin.digest(), kStagedFor);
     const auto reference = ImageReference::parse(image->reference_name.value_or(""));
     return StagedImage{image->manifest_digest, reference ? reference->with_default_tag().familiar() : "",
-                       *std::move(privileges), std::move(arguments)};
+                       *std::move(privileges), undisclosed_access(*config), std::move(arguments)};
 }
 
 OperationResult<PluginRecordPtr> install_staged(const OperationRooms& rooms, const Digest& digest,

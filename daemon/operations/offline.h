@@ -27,6 +27,7 @@ struct StagedImage {
     Digest digest;                      ///< of its manifest: for install_staged()
     std::string reference;              ///< what the archive calls it; may be empty
     Privileges privileges;              ///< what it asks for, by its config and the settings below
+    Privileges undisclosed;             ///< what it gets besides; see undisclosed_access()
     std::vector<std::string> settings;  ///< arguments of `set` that make the saved settings; none where none were saved
 };
 

@@ -50,14 +50,15 @@ OperationResult<PluginRecord> merge(const PluginRecord& old, std::shared_ptr<con
 
 }  // namespace
 
-OperationResult<Privileges> remote_privileges(const OperationRooms& rooms, const RemoteImage& image, int cancelled) {
+OperationResult<RequestedAccess> requested_access(const OperationRooms& rooms, const RemoteImage& image,
+                                                  int cancelled) {
     RepositoryClient registry = connect(rooms, image, cancelled);
     NoProgress silence;
     const auto resolved = resolve_image(registry, image.reference, silence);
     if (!resolved) return Failure<OperationError>{resolved.error()};
     const auto config = read_config(*resolved, image.reference.familiar());
     if (!config) return Failure<OperationError>{config.error()};
-    return required_privileges(**config);
+    return RequestedAccess{required_privileges(**config), undisclosed_access(**config)};
 }
 
 OperationResult<PluginRecordPtr> pull(const OperationRooms& rooms, const RemoteImage& image, const std::string& alias,

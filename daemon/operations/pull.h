@@ -17,9 +17,15 @@ struct RemoteImage {
     RegistryCredentials credentials;
 };
 
-/// What the image asks for, as `GET /plugins/privileges`. A failure is one: never "asks for nothing".
-[[nodiscard]] OperationResult<Privileges> remote_privileges(const OperationRooms& rooms, const RemoteImage& image,
-                                                            int cancelled);
+/// What a plugin would get.
+struct RequestedAccess {
+    Privileges privileges;   ///< to be granted, as `GET /plugins/privileges` tells them
+    Privileges undisclosed;  ///< what it gets besides, and Docker does not tell; see undisclosed_access()
+};
+
+/// What the image asks for. A failure is one: never "asks for nothing".
+[[nodiscard]] OperationResult<RequestedAccess> requested_access(const OperationRooms& rooms, const RemoteImage& image,
+                                                                int cancelled);
 
 /// Installs from a registry, as `POST /plugins/pull`; see install_image(). `alias` may be empty.
 [[nodiscard]] OperationResult<PluginRecordPtr> pull(const OperationRooms& rooms, const RemoteImage& image,

@@ -90,6 +90,8 @@ def test_rclone_round_trips_byte_for_byte(started, registry, directory):
     for line in (f'Plugin "{name}" is requesting the following privileges:', " - network: [host]", " - mount: [/tmp]",
                  " - device: [/dev/fuse]", " - capabilities: [CAP_SYS_ADMIN]"):
         assert line in asked.stdout.splitlines()
+    besides = asked.stdout.partition("With them it gets, without asking:\n")[2].splitlines()
+    assert " - mount target: [/tmp on /data/config (rbind)]" in besides and " - propagated mount: [/mnt]" in besides
     succeed(started.pluginctl("install", "--disable", "--grant-all-permissions", name))
     assert tree(rootfs(started, name)) == tree(plugin / "rootfs")
 

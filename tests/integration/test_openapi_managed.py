@@ -77,6 +77,11 @@ def test_docker_calls_are_as_described(installed):
     ask("GET", "/plugins/privileges", 400, query="?remote=Not/A/Name")
     ask("GET", "/plugins/privileges", 404, query=f"?remote={registry.host}/acme/nothing")
     ask("GET", "/plugins/privileges", 502, query=f"?remote={nowhere}")
+    access = ask("GET", "/broker/v1/privileges", 200, query=auth).json()
+    assert access["Privileges"] == granted and access["Undisclosed"]
+    ask("GET", "/broker/v1/privileges", 400, query="?remote=Not/A/Name")
+    ask("GET", "/broker/v1/privileges", 404, query=f"?remote={registry.host}/acme/nothing")
+    ask("GET", "/broker/v1/privileges", 502, query=f"?remote={nowhere}")
     ask("POST", "/plugins/pull", 400, query=auth, body=[1])
     ask("POST", "/plugins/{name}/upgrade", 404, "nobody", query=auth, body=granted)
     ask("POST", "/plugins/{name}/upgrade", 200, name, query=auth, body=granted)
@@ -94,6 +99,7 @@ def test_a_registry_that_refuses_is_told_as_described(installed, closing, status
     refusing.answers[path] = problem(status, "DENIED", "not you", **({"WWW_Authenticate": "Basic realm=x"} if status == 401 else {}))
     remote = f"?remote={refusing.host}/acme/volumes"
     ask("GET", "/plugins/privileges", status, query=remote)
+    ask("GET", "/broker/v1/privileges", status, query=remote)
     ask("POST", "/plugins/pull", status, query=remote, body=[])
     ask("POST", "/plugins/{name}/upgrade", status, name, query=remote, body=[])
 

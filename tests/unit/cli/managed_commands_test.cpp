@@ -50,11 +50,15 @@ private:
 
 Daemon registry_with(const std::string& privileges, const std::string& enable = ScriptedServer::reply(200, ""),
                      const std::string& set = ScriptedServer::reply(204, "")) {
-    return Daemon{{{"/plugins/privileges?", ScriptedServer::reply(200, privileges)},
-                   {"/plugins/pull?", kProgress},
-                   {"/set ", set},
-                   {"/enable?", enable},
-                   {"DELETE ", ScriptedServer::reply(200, "")}}};
+    return Daemon{
+        {{"/plugins/privileges?", ScriptedServer::reply(200, privileges)},
+         {"/broker/v1/privileges?",
+          ScriptedServer::reply(
+              200, R"({"Undisclosed":[{"Name":"propagated mount","Description":"","Value":["/mnt\u001b"]}]})")},
+         {"/plugins/pull?", kProgress},
+         {"/set ", set},
+         {"/enable?", enable},
+         {"DELETE ", ScriptedServer::reply(200, "")}}};
 }
 
 /// A directory that is gone with its object.
@@ -87,15 +91,17 @@ TEST_CASE("install asks for what the plugin wants, as the documentation prints i
     CHECK(ran.err.empty());
     CHECK(ran.out ==
           "Plugin \"vieux/sshfs\" is requesting the following privileges:\n - network: [host]\n"
-          " - capabilities: [CAP_SYS_ADMIN CAP_NET\\x1b]\nDo you grant the above permissions? [y/N] "
+          " - capabilities: [CAP_SYS_ADMIN CAP_NET\\x1b]\nWith them it gets, without asking:\n - propagated mount: "
+          "[/mnt\\x1b]\nDo you grant the above permissions? [y/N] "
           "a: Complete\nInstalled plugin vieux/sshfs\n");
     CHECK(daemon.asked() ==
           "GET /plugins/privileges?remote=docker.io%2Fvieux%2Fsshfs\n"
+          "GET /broker/v1/privileges?remote=docker.io%2Fvieux%2Fsshfs\n"
           "GET /plugins/vieux/sshfs:latest/json\n"
           "POST /plugins/pull?remote=docker.io%2Fvieux%2Fsshfs&name=\n"
           "POST /plugins/vieux/sshfs:latest/set\nPOST /plugins/vieux/sshfs:latest/enable?timeout=0\n");
-    CHECK_THAT(daemon.requests().at(2), Catch::EndsWith(kPrivileges));
-    CHECK_THAT(daemon.requests().at(3), Catch::EndsWith(R"(["DEBUG=1","X=a,b"])"));
+    CHECK_THAT(daemon.requests().at(3), Catch::EndsWith(kPrivileges));
+    CHECK_THAT(daemon.requests().at(4), Catch::EndsWith(R"(["DEBUG=1","X=a,b"])"));
 }
 
 TEST_CASE("install without a yes installs nothing", "[cli]") {
@@ -105,7 +111,7 @@ TEST_CASE("install without a yes installs nothing", "[cli]") {
         const Ran ran = run_cli({"install", "vieux/sshfs"}, daemon.path(), answer);
         CHECK(ran.status == 1);
         CHECK(ran.err == "pluginctl install: Permission denied while installing plugin vieux/sshfs\n");
-        CHECK(daemon.requests().size() == 1);
+        CHECK(daemon.requests().size() == 2);  // the two questions of what it asks for
     }
     for (const char* answer : {"y", "Y\n", " yes \r\n", "YES\n"}) {
         CAPTURE(answer);
