@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <variant>
 
+#include "common/os/disk_error.h"
 #include "daemon/archive/remove_tree.h"
 #include "daemon/archive/worker.h"
 #include "daemon/config/config.h"
@@ -83,10 +84,10 @@ Result<UniqueFd> lock_state_root(const std::string& path) {
     std::error_code made;
     std::filesystem::create_directories(path, made);
     UniqueFd root{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!root && made) return fail(state_error("make the directory", path, made.value()));
-    if (!root) return fail(state_error("open the directory", path, errno));
+    if (!root && made) return fail(disk_error("make the directory", path, made.value()));
+    if (!root) return fail(disk_error("open the directory", path, errno));
     if (::flock(root.get(), LOCK_EX | LOCK_NB) == 0) return root;
-    if (errno != EWOULDBLOCK) return fail(state_error("lock", path, errno));
+    if (errno != EWOULDBLOCK) return fail(disk_error("lock", path, errno));
     throw std::runtime_error{
         fmt::format("another brokerd uses the state root {}; stop it, or give this one another --state-root", path)};
 }

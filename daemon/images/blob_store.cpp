@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "daemon/images/disk_error.h"
+#include "common/os/disk_error.h"
 #include "daemon/images/sha256.h"
 #include "daemon/images/uninterrupted.h"
 

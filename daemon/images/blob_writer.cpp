@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "daemon/images/disk_error.h"
+#include "common/os/disk_error.h"
 #include "daemon/images/uninterrupted.h"
 
 // Order is what makes a blob safe: its bytes reach the disk before its name does, and its name before anybody is told.

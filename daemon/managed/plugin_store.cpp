@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/os/disk_error.h"
 #include "common/plugin_name.h"
 #include "daemon/managed/store_files.h"
 
@@ -113,17 +114,17 @@ Result<bool, StoreError> PluginStore::check_names(const PluginRecord& record) co
 Result<StagedPlugin, StoreError> PluginStore::make_staged(std::string id, bool with_rootfs) {
     std::string path = fmt::format("{}/{}/{}", plugins_.path(), kTmp, id);
     if (::mkdirat(tmp_->get(), id.c_str(), 0700) != 0) {
-        return broken_disk(state_error("make the directory", path, errno));
+        return broken_disk(Error{disk_error("make the directory", path, errno)});
     }
     StagedPlugin staged{tmp_, path, std::move(id), UniqueFd{}, remover_};
     if (!with_rootfs) return staged;
     // 0755 although Docker has 0700: a plugin that runs as another user than root must be able to enter its own "/".
     // Nobody else gets there, because the directories above are 0700.
     if (::mkdir(staged.rootfs_path().c_str(), 0755) != 0 || ::chmod(staged.rootfs_path().c_str(), 0755) != 0) {
-        return broken_disk(state_error("make the directory", staged.rootfs_path(), errno));
+        return broken_disk(Error{disk_error("make the directory", staged.rootfs_path(), errno)});
     }
     staged.rootfs_ = UniqueFd{::open(staged.rootfs_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!staged.rootfs_) return broken_disk(state_error("open the directory", staged.rootfs_path(), errno));
+    if (!staged.rootfs_) return broken_disk(Error{disk_error("open the directory", staged.rootfs_path(), errno)});
     return staged;
 }
 
@@ -147,7 +148,7 @@ Result<PluginRecordPtr, StoreError> PluginStore::install(StagedPlugin&& staged, 
     const auto copied = write_copies(tmp_->get(), staged.path(), entry, Durability::durable);
     if (!copied) return broken_disk(copied.error());
     if (::renameat2(tmp_->get(), id.c_str(), plugins_.fd(), id.c_str(), RENAME_NOREPLACE) != 0) {
-        return broken_disk(state_error("rename to its place", staged.path(), errno));
+        return broken_disk(Error{disk_error("rename to its place", staged.path(), errno)});
     }
     Entries entries = entries_;
     PluginRecordPtr installed = entry.record;
@@ -244,10 +245,10 @@ Result<bool> PluginStore::swap_rootfs(const std::string& id, const std::string& 
     const std::string fresh = staged_id + "/rootfs";
     const std::string old = previous_id + "/rootfs";
     const bool had_one = ::renameat(plugins_.fd(), in_place.c_str(), tmp_->get(), old.c_str()) == 0;
-    if (!had_one && errno != ENOENT) return fail(state_error("move aside", rootfs_of(id), errno));
+    if (!had_one && errno != ENOENT) return fail(disk_error("move aside", rootfs_of(id), errno));
     if (!had_one) ::mkdirat(plugins_.fd(), id.c_str(), 0700);  // of a plugin whose directory was lost
     if (::renameat(tmp_->get(), fresh.c_str(), plugins_.fd(), in_place.c_str()) != 0) {
-        const Error error = state_error("put in place", rootfs_of(id), errno);
+        Error error{disk_error("put in place", rootfs_of(id), errno)};
         if (had_one) ::renameat(tmp_->get(), old.c_str(), plugins_.fd(), in_place.c_str());
         return fail(error);
     }
@@ -281,8 +282,8 @@ Result<std::optional<StagedPlugin>, StoreError> PluginStore::remove(const std::s
     }
     if (::renameat2(plugins_.fd(), id.c_str(), tmp_->get(), id.c_str(), RENAME_NOREPLACE) != 0) {
         if (errno != ENOENT) {
-            findings_.push_back(fmt::format("{}; it is removed at the next start",
-                                            state_error("move aside", directory_of(id), errno).message));
+            findings_.push_back(
+                fmt::format("{}; it is removed at the next start", disk_error("move aside", directory_of(id), errno)));
         }
         return std::optional<StagedPlugin>{};
     }

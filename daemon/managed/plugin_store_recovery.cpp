@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/os/disk_error.h"
 #include "common/plugin_name.h"
 #include "daemon/managed/plugin_store.h"
 #include "daemon/managed/store_files.h"
@@ -145,7 +146,7 @@ private:
                 report_foreign(id);
             } else if (::renameat2(store_.plugins_.fd(), id.c_str(), store_.tmp_->get(), id.c_str(),
                                    RENAME_NOREPLACE) != 0) {
-                findings.push_back(state_error("move aside", store_.directory_of(id), errno).message);
+                findings.push_back(disk_error("move aside", store_.directory_of(id), errno));
             }
         }
     }
@@ -254,14 +255,14 @@ Result<PluginStore::Opened> PluginStore::open(const std::string& state_root, Tre
     // Images bring setuid programs and device nodes. Whoever made the directory first, perhaps by hand for a plugin of
     // their own, opened it to everybody.
     if (::fchmod(plugins->fd(), 0700) != 0 && errno != EROFS) {
-        return fail(state_error("make private the directory", plugins->path(), errno));
+        return fail(disk_error("make private the directory", plugins->path(), errno));
     }
     const std::string tmp_path = fmt::format("{}/plugins/{}", state_root, kTmp);
     if (::mkdirat(plugins->fd(), kTmp, 0700) != 0 && errno != EEXIST && errno != EROFS) {
-        return fail(state_error("make the directory", tmp_path, errno));
+        return fail(disk_error("make the directory", tmp_path, errno));
     }
     UniqueFd tmp{::openat(plugins->fd(), kTmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
-    if (!tmp) return fail(state_error("open the directory", tmp_path, errno));
+    if (!tmp) return fail(disk_error("open the directory", tmp_path, errno));
     PluginStore store{std::move(*plugins), std::make_shared<const UniqueFd>(std::move(tmp)), std::move(remover)};
     Recovery recovery{store};
     const auto opened = recovery.open();

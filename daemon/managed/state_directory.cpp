@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-#include "common/os/system_error.h"
+#include "common/os/disk_error.h"
 
 namespace brokerd {
 namespace {
@@ -67,28 +67,18 @@ bool FileIdentity::operator==(const FileIdentity& other) const noexcept {
            modified.tv_sec == other.modified.tv_sec && modified.tv_nsec == other.modified.tv_nsec;
 }
 
-Error state_error(std::string_view operation, std::string_view path, int code) {
-    std::string_view remedy;
-    if (code == ENOSPC) remedy = "; free some space (or inodes) on that file system and try again";
-    if (code == EDQUOT) remedy = "; raise its quota or free some space and try again";
-    if (code == EROFS) remedy = "; remount that file system for writing and try again";
-    if (code == EIO) remedy = "; the disk reports an error, look at the kernel's log";
-    if (code == EMFILE || code == ENFILE) remedy = "; close what is open elsewhere or raise the limit, and try again";
-    return Error{fmt::format("cannot {} {}: {}{}", operation, path, errno_text(code), remedy)};
-}
-
 Result<StateDirectory> StateDirectory::open(const std::string& path) {
     const int code = ::mkdir(path.c_str(), 0700) == 0 ? 0 : errno;
-    if (code != 0 && code != EEXIST && code != EROFS) return fail(state_error("make the directory", path, code));
+    if (code != 0 && code != EEXIST && code != EROFS) return fail(disk_error("make the directory", path, code));
     auto opened = open_existing(path);
     // That it does not exist is not what keeps a read-only file system from working.
-    if (!opened && code == EROFS) return fail(state_error("make the directory", path, code));
+    if (!opened && code == EROFS) return fail(disk_error("make the directory", path, code));
     return opened;
 }
 
 Result<StateDirectory> StateDirectory::open_existing(const std::string& path) {
     UniqueFd fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!fd) return fail(state_error("open the directory", path, errno));
+    if (!fd) return fail(disk_error("open the directory", path, errno));
     return StateDirectory{std::move(fd), path};
 }
 
@@ -97,9 +87,9 @@ Result<std::optional<std::string>> read_file_at(int directory, const std::string
     // O_NONBLOCK: a FIFO in the place of the file must not hold us.
     const UniqueFd fd{::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)};
     if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::optional<std::string>{};
-    if (!fd) return fail(state_error("open", below(shown_path, name), errno));
+    if (!fd) return fail(disk_error("open", below(shown_path, name), errno));
     struct stat status {};
-    if (::fstat(fd.get(), &status) != 0) return fail(state_error("read", below(shown_path, name), errno));
+    if (::fstat(fd.get(), &status) != 0) return fail(disk_error("read", below(shown_path, name), errno));
     if (!S_ISREG(status.st_mode)) return fail(fmt::format("{} is not a plain file", below(shown_path, name)));
     std::string bytes;
     // What the file says of its size is a hint; one byte more, to see its end.
@@ -112,7 +102,7 @@ Result<std::optional<std::string>> read_file_at(int directory, const std::string
         const int code = errno;
         bytes.resize(filled + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
         if (count == 0) return std::optional<std::string>{std::move(bytes)};
-        if (count < 0 && code != EINTR) return fail(state_error("read", below(shown_path, name), code));
+        if (count < 0 && code != EINTR) return fail(disk_error("read", below(shown_path, name), code));
         if (bytes.size() > limit) {
             return fail(fmt::format("{} is longer than {} bytes", below(shown_path, name), limit));
         }
@@ -123,11 +113,11 @@ Result<bool> replace_file_at(int directory, const std::string& name, std::string
                              std::string_view shown_path) {
     TemporaryFile fresh{directory, unfinished(name)};
     const std::string shown = below(shown_path, fresh.name());
-    if (fresh.fd() < 0) return fail(state_error("create", shown, errno));
-    if (!write_all(fresh.fd(), bytes)) return fail(state_error("write", shown, errno));
-    if (how == Durability::durable && !sync_file(fresh.fd())) return fail(state_error("sync", shown, errno));
+    if (fresh.fd() < 0) return fail(disk_error("create", shown, errno));
+    if (!write_all(fresh.fd(), bytes)) return fail(disk_error("write", shown, errno));
+    if (how == Durability::durable && !sync_file(fresh.fd())) return fail(disk_error("sync", shown, errno));
     if (::renameat(directory, fresh.name().c_str(), directory, name.c_str()) != 0) {
-        return fail(state_error("replace", below(shown_path, name), errno));
+        return fail(disk_error("replace", below(shown_path, name), errno));
     }
     fresh.keep();
     return true;
@@ -138,7 +128,7 @@ void remove_unfinished_file_at(int directory, const std::string& name) noexcept 
 }
 
 Result<bool> sync_directory(int directory, std::string_view shown_path) {
-    if (!sync_file(directory)) return fail(state_error("sync the directory", shown_path, errno));
+    if (!sync_file(directory)) return fail(disk_error("sync the directory", shown_path, errno));
     return true;
 }
 

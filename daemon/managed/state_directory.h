@@ -54,9 +54,6 @@ private:
     std::string path_;
 };
 
-/// "cannot OPERATION PATH: REASON", and for what an operator can mend (full, read-only, quota) the remedy.
-[[nodiscard]] Error state_error(std::string_view operation, std::string_view path, int code);
-
 /// The file of an open directory, as StateDirectory's functions do it.
 [[nodiscard]] Result<std::optional<std::string>> read_file_at(int directory, const std::string& name, std::size_t limit,
                                                               std::string_view shown_path);

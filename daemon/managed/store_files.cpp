@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <memory>
 
+#include "common/os/disk_error.h"
+
 namespace brokerd {
 namespace {
 
@@ -33,9 +35,9 @@ bool has_size(int directory, const char* name, std::size_t size) {
 
 Result<bool> mark_unsettled(int parent, const std::string& name, const std::string& shown_path) {
     const UniqueFd directory{::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
-    if (!directory) return fail(state_error("open the directory", shown_path, errno));
+    if (!directory) return fail(disk_error("open the directory", shown_path, errno));
     const UniqueFd mark{::openat(directory.get(), kUnsettled, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
-    if (!mark) return fail(state_error("make a file in", shown_path, errno));
+    if (!mark) return fail(disk_error("make a file in", shown_path, errno));
     return sync_directory(directory.get(), shown_path);
 }
 
@@ -62,7 +64,7 @@ std::vector<std::string> directory_names(int directory) {
 
 Result<bool> write_copies(int parent, const std::string& path, const PluginsFileEntry& entry, Durability how) {
     const UniqueFd directory = open_directory(parent, path.substr(path.rfind('/') + 1));
-    if (!directory) return fail(state_error("open the directory", path, errno));
+    if (!directory) return fail(disk_error("open the directory", path, errno));
     const std::string settings = settings_bytes(entry.record->settings);
     for (const auto& [name, bytes] :
          {std::pair<const char*, std::string_view>{kConfigCopy, *entry.record->config_bytes},

@@ -7,14 +7,15 @@
 
 #include <array>
 
+#include "common/os/disk_error.h"
 #include "daemon/archive/plugin_tar.h"
 #include "daemon/archive/unpack.h"
-#include "daemon/images/disk_error.h"
 #include "daemon/images/uninterrupted.h"
 #include "daemon/managed/docker_import.h"
 #include "daemon/operations/cancelled.h"
 #include "daemon/operations/create.h"
 #include "daemon/operations/install.h"
+#include "daemon/operations/upkeep.h"
 
 namespace brokerd {
 namespace {
@@ -186,6 +187,7 @@ OperationResult<Imported> import_plugins(const OperationRooms& rooms, const std:
             imported.skipped.emplace_back(plugin.name, record.error().message);
         }
     }
+    if (!imported.skipped.empty()) collect_blobs(rooms);  // of those that did not get so far
     return imported;
 }
 

@@ -6,8 +6,8 @@
 
 #include <array>
 
+#include "common/os/disk_error.h"
 #include "daemon/archive/unpack.h"
-#include "daemon/images/disk_error.h"
 #include "daemon/operations/image_fetch.h"
 #include "daemon/operations/short_id.h"
 

@@ -1,4 +1,4 @@
-#include "daemon/images/disk_error.h"
+#include "common/os/disk_error.h"
 
 #include <fmt/format.h>
 
