@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
-#include "tests/unit/loop/temporary_directory.h"
+#include "tests/unit/loop/loop_fixture.h"
 
 using namespace brokerd;
 using test::TemporaryDirectory;

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "daemon/discovery/definition_text.h"
-#include "tests/unit/loop/temporary_directory.h"
+#include "tests/unit/loop/loop_fixture.h"
 
 using namespace brokerd;
 using namespace brokerd::test;

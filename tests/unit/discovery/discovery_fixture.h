@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "daemon/discovery/discovery.h"
-#include "tests/unit/loop/temporary_directory.h"
+#include "tests/unit/loop/loop_fixture.h"
 
 namespace brokerd::test {
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <stdlib.h>
-
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
@@ -11,40 +9,11 @@
 #include <string>
 #include <string_view>
 
-#include "common/os/system_error.h"
 #include "daemon/images/blob_store.h"
 #include "daemon/images/sha256.h"
+#include "tests/unit/temporary_directory.h"
 
 namespace brokerd::test {
-
-/// A private directory, removed with all it contains.
-class TemporaryDirectory {
-public:
-    TemporaryDirectory() {
-        std::string name{"/tmp/b.XXXXXX"};
-        if (mkdtemp(name.data()) == nullptr) throw_errno("mkdtemp " + name);
-        path_ = name;
-    }
-    ~TemporaryDirectory() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-
-    [[nodiscard]] std::string operator/(std::string_view name) const { return path_ + '/' + std::string{name}; }
-    [[nodiscard]] const std::string& path() const noexcept { return path_; }
-
-private:
-    std::string path_;
-};
-
-inline void write_file(const std::string& path, std::string_view bytes) {
-    std::ofstream out{path, std::ios::binary | std::ios::trunc};
-    out << bytes;
-    out.close();
-    if (!out) throw std::runtime_error{"cannot write " + path};
-}
 
 inline std::string read_file(const std::string& path) {
     std::ifstream in{path, std::ios::binary};

@@ -7,7 +7,7 @@
 #include <memory>
 #include <stdexcept>
 
-#include "tests/unit/loop/temporary_directory.h"
+#include "tests/unit/loop/loop_fixture.h"
 
 using namespace brokerd;
 using namespace brokerd::test;

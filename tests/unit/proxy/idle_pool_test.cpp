@@ -7,7 +7,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "tests/unit/loop/temporary_directory.h"
+#include "tests/unit/loop/loop_fixture.h"
 
 using namespace brokerd;
 

@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
-#include "tests/unit/loop/temporary_directory.h"
+#include "tests/unit/loop/loop_fixture.h"
 
 using namespace brokerd;
 using test::TemporaryDirectory;
