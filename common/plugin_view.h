@@ -51,8 +51,10 @@ struct PluginView {
 struct PluginEvent {
     std::uint64_t sequence = 0;  ///< JSON Sequence: grows by one with each event of this brokerd process
     std::chrono::system_clock::time_point time{};  ///< JSON Time
-    std::string action;  ///< JSON Action: discovered, redefined, activating, active, changed, failed, invalid, gone
-    std::string plugin;  ///< JSON Plugin
+    /// JSON Action: discovered, redefined, activating, active, changed, failed, invalid, gone; of a managed plugin
+    /// installed, upgraded, set, enabled, disabled, removed.
+    std::string action;
+    std::string plugin;                   ///< JSON Plugin
     std::string kind = "legacy";          ///< JSON Kind
     std::vector<std::string> implements;  ///< JSON Implements
     std::string detail;                   ///< JSON Detail: one sentence for a person, may be empty
@@ -63,7 +65,7 @@ struct Finding {
     std::string plugin;    ///< JSON Plugin
     std::string severity;  ///< JSON Severity: error or warning
     std::string problem;   ///< JSON Problem: shadowed, invalid, name-mismatch, unsafe-owner, unreachable,
-                           ///< wrong-capability, certificate, rejected, not-published, warning
+                           ///< wrong-capability, certificate, rejected, not-published, broken, state-root, warning
     std::string file;      ///< JSON File: where to look, may be empty
     std::string cause;     ///< JSON Cause: what is wrong, one sentence
     std::string remedy;    ///< JSON Remedy: what to do, one sentence
