@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <variant>
 
 #include "common/os/disk_error.h"
+#include "common/os/exclusive_lock.h"
 #include "daemon/archive/remove_tree.h"
 #include "daemon/archive/worker.h"
 #include "daemon/config/config.h"
@@ -86,7 +86,7 @@ Result<UniqueFd> lock_state_root(const std::string& path) {
     UniqueFd root{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!root && made) return fail(disk_error("make the directory", path, made.value()));
     if (!root) return fail(disk_error("open the directory", path, errno));
-    if (::flock(root.get(), LOCK_EX | LOCK_NB) == 0) return root;
+    if (lock_exclusively(root.get())) return root;
     if (errno != EWOULDBLOCK) return fail(disk_error("lock", path, errno));
     throw std::runtime_error{
         fmt::format("another brokerd uses the state root {}; stop it, or give this one another --state-root", path)};

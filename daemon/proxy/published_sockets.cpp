@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "common/os/exclusive_lock.h"
 #include "common/os/system_error.h"
 #include "daemon/loop/log.h"
 
@@ -70,7 +70,7 @@ Result<UniqueFd> listen_on(const std::string& path, std::optional<gid_t> group) 
 UniqueFd lock_directory(const std::string& path) {
     UniqueFd directory{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!directory) throw_errno("opening " + path);
-    if (::flock(directory.get(), LOCK_EX | LOCK_NB) == 0) return directory;
+    if (lock_exclusively(directory.get())) return directory;
     if (errno != EWOULDBLOCK) throw_errno("locking " + path);
     throw std::runtime_error{
         fmt::format("another brokerd uses {}; stop it first, or give this one another --runtime-root", path)};
