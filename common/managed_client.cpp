@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "common/control_exchange.h"
-#include "common/json.h"
+#include "common/json_members.h"
 #include "common/protocol/control_api.h"
 
 namespace brokerd {
@@ -34,24 +34,9 @@ std::string broker_path(std::string_view name, std::string_view rest) {
     return fmt::format("{}/{}{}", control_api::kPlugins, percent_encoded_path(name), rest);
 }
 
-const rapidjson::Value* member(const rapidjson::Value& object, const char* key) {
-    if (!object.IsObject()) return nullptr;
-    const auto found = object.FindMember(key);
-    return found == object.MemberEnd() ? nullptr : &found->value;
-}
-
 std::uint64_t number_member(const rapidjson::Value& object, const char* key) {
     const rapidjson::Value* value = member(object, key);
     return value != nullptr && value->IsUint64() ? value->GetUint64() : 0;
-}
-
-std::vector<std::string> strings_of(const rapidjson::Value* array) {
-    std::vector<std::string> out;
-    if (array == nullptr || !array->IsArray()) return out;
-    for (const auto& item : array->GetArray()) {
-        if (item.IsString()) out.emplace_back(item.GetString(), item.GetStringLength());
-    }
-    return out;
 }
 
 /// An item that is no privilege is not skipped: what is granted must be all that is asked for.
@@ -68,12 +53,6 @@ std::optional<Privileges> privileges_of(const rapidjson::Value* array) {
     return out;
 }
 
-void write_strings(JsonWriter& writer, const std::vector<std::string>& texts) {
-    writer.StartArray();
-    for (const std::string& text : texts) write_string(writer, text);
-    writer.EndArray();
-}
-
 void write_privileges(JsonWriter& writer, const Privileges& privileges) {
     writer.StartArray();
     for (const RequestedPrivilege& privilege : privileges) {
@@ -87,16 +66,8 @@ void write_privileges(JsonWriter& writer, const Privileges& privileges) {
     writer.EndArray();
 }
 
-template <class Write>
-std::string json_body(const Write& write) {
-    rapidjson::StringBuffer buffer;
-    JsonWriter writer{buffer};
-    write(writer);
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
 std::string privileges_json(const Privileges& privileges) {
-    return json_body([&](JsonWriter& writer) { write_privileges(writer, privileges); });
+    return json_text([&](JsonWriter& writer) { write_privileges(writer, privileges); });
 }
 
 /// Docker's form of an error while the work goes on, or empty.
@@ -228,7 +199,7 @@ Result<ManagedClient::Plugin, ClientError> ManagedClient::inspect(std::string_vi
 }
 
 Result<int, ClientError> ManagedClient::set(std::string_view name, const std::vector<std::string>& settings) const {
-    const std::string body = json_body([&](JsonWriter& writer) { write_strings(writer, settings); });
+    const std::string body = json_text([&](JsonWriter& writer) { write_strings(writer, settings); });
     return done(ask(http_, {"POST", docker_path(name, "/set"), body}, kAnswerTime));
 }
 
@@ -261,7 +232,7 @@ Result<ManagedClient::Staged, ClientError> ManagedClient::load(const BodyStream&
 }
 
 Result<std::string, ClientError> ManagedClient::install_staged(const Staged& staged, std::string_view name) const {
-    const std::string body = json_body([&](JsonWriter& writer) {
+    const std::string body = json_text([&](JsonWriter& writer) {
         writer.StartObject();
         write_key(writer, "Privileges");
         write_privileges(writer, staged.privileges);
@@ -288,7 +259,7 @@ Result<int, ClientError> ManagedClient::save(std::string_view name, const UnixHt
 Result<ManagedClient::Imported, ClientError> ManagedClient::import(std::string_view path,
                                                                    const ProgressHandler& progress,
                                                                    int interrupt_fd) const {
-    const std::string body = json_body([&](JsonWriter& writer) {
+    const std::string body = json_text([&](JsonWriter& writer) {
         writer.StartObject();
         write_member(writer, "Path", path);
         writer.EndObject();

@@ -5,36 +5,15 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/json_members.h"
+
 namespace brokerd {
 namespace {
 
 using Time = std::chrono::system_clock::time_point;
 
-void write_strings(JsonWriter& writer, std::string_view key, const std::vector<std::string>& texts) {
-    write_key(writer, key);
-    writer.StartArray();
-    for (const std::string& text : texts) write_string(writer, text);
-    writer.EndArray();
-}
-
 void write_time(JsonWriter& writer, std::string_view key, Time time) {
     if (time != Time{}) write_member(writer, key, format_time(time));
-}
-
-const rapidjson::Value* member(const rapidjson::Value& object, const char* key) {
-    if (!object.IsObject()) return nullptr;
-    const auto found = object.FindMember(key);
-    return found == object.MemberEnd() ? nullptr : &found->value;
-}
-
-std::vector<std::string> strings_member(const rapidjson::Value& object, const char* key) {
-    std::vector<std::string> texts;
-    const rapidjson::Value* array = member(object, key);
-    if (array == nullptr || !array->IsArray()) return texts;
-    for (const auto& item : array->GetArray()) {
-        if (item.IsString()) texts.emplace_back(item.GetString(), item.GetStringLength());
-    }
-    return texts;
 }
 
 Time time_member(const rapidjson::Value& object, const char* key) {
@@ -97,10 +76,12 @@ void write_json(JsonWriter& writer, const PluginView& view) {
     write_member(writer, "Name", view.name);
     write_member(writer, "Kind", view.kind);
     write_member(writer, "State", view.state);
-    write_strings(writer, "Implements", view.implements);
+    write_key(writer, "Implements");
+    write_strings(writer, view.implements);
     write_member(writer, "Endpoint", view.endpoint);
     write_member(writer, "Definition", view.definition);
-    write_strings(writer, "Published", view.published);
+    write_key(writer, "Published");
+    write_strings(writer, view.published);
     write_member(writer, "Reason", view.reason);
     write_time(writer, "Since", view.since);
     write_key(writer, "Attempts");
@@ -114,7 +95,8 @@ void write_json(JsonWriter& writer, const PluginView& view) {
         writer.Bool(view.tls->client_certificate);
         writer.EndObject();
     }
-    write_strings(writer, "Warnings", view.warnings);
+    write_key(writer, "Warnings");
+    write_strings(writer, view.warnings);
     write_key(writer, "Shadows");
     writer.StartArray();
     for (const PluginView::Shadow& shadow : view.shadows) {
@@ -142,7 +124,8 @@ void write_json(JsonWriter& writer, const PluginEvent& event) {
     write_member(writer, "Action", event.action);
     write_member(writer, "Plugin", event.plugin);
     write_member(writer, "Kind", event.kind);
-    write_strings(writer, "Implements", event.implements);
+    write_key(writer, "Implements");
+    write_strings(writer, event.implements);
     write_member(writer, "Detail", event.detail);
     writer.EndObject();
 }
@@ -163,17 +146,17 @@ PluginView plugin_view_from_json(const rapidjson::Value& value) {
     view.name = string_member(value, "Name");
     view.kind = string_member(value, "Kind");
     view.state = string_member(value, "State");
-    view.implements = strings_member(value, "Implements");
+    view.implements = strings_of(member(value, "Implements"));
     view.endpoint = string_member(value, "Endpoint");
     view.definition = string_member(value, "Definition");
-    view.published = strings_member(value, "Published");
+    view.published = strings_of(member(value, "Published"));
     view.reason = string_member(value, "Reason");
     view.since = time_member(value, "Since");
     const rapidjson::Value* attempts = member(value, "Attempts");
     view.attempts = attempts != nullptr && attempts->IsUint() ? attempts->GetUint() : 0;
     view.next_attempt = time_member(value, "NextAttempt");
     view.tls = tls_member(value);
-    view.warnings = strings_member(value, "Warnings");
+    view.warnings = strings_of(member(value, "Warnings"));
     view.shadows = shadows_member(value);
     view.id = string_member(value, "Id");
     view.reference = string_member(value, "Reference");
@@ -191,7 +174,7 @@ PluginEvent plugin_event_from_json(const rapidjson::Value& value) {
     event.action = string_member(value, "Action");
     event.plugin = string_member(value, "Plugin");
     event.kind = string_member(value, "Kind");
-    event.implements = strings_member(value, "Implements");
+    event.implements = strings_of(member(value, "Implements"));
     event.detail = string_member(value, "Detail");
     return event;
 }

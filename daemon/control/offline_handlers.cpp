@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "common/json_members.h"
 #include "daemon/control/handlers.h"
 #include "daemon/control/json_progress.h"
 #include "daemon/control/operation_reply.h"
@@ -12,13 +13,6 @@ namespace brokerd {
 namespace {
 
 using Kind = OperationError::Kind;
-
-void write_strings(JsonWriter& writer, std::string_view key, const std::vector<std::string>& strings) {
-    write_key(writer, key);
-    writer.StartArray();
-    for (const std::string& text : strings) write_string(writer, text);
-    writer.EndArray();
-}
 
 void write_identity(JsonWriter& writer, const PluginRecord& record) {
     writer.StartObject();
@@ -43,11 +37,9 @@ Result<StagedInstall> read_staged_install(const std::string& body) {
         install.privileges = *std::move(privileges);
     }
     if (const auto found = document->FindMember("Settings"); found != document->MemberEnd() && !found->value.IsNull()) {
-        if (!found->value.IsArray()) return fail("\"Settings\" must be an array of strings");
-        for (const auto& setting : found->value.GetArray()) {
-            if (!setting.IsString()) return fail("\"Settings\" must be an array of strings");
-            install.settings.emplace_back(setting.GetString(), setting.GetStringLength());
-        }
+        auto settings = read_strings(found->value);
+        if (!settings) return fail("\"Settings\" must be an array of strings");
+        install.settings = *std::move(settings);
     }
     return install;
 }
@@ -79,7 +71,8 @@ void load_plugin(const ControlRooms& rooms, const RoutedRequest&, const Exchange
             write_privileges(writer, staged->privileges);
             write_key(writer, "Undisclosed");
             write_privileges(writer, staged->undisclosed);
-            write_strings(writer, "Settings", staged->settings);
+            write_key(writer, "Settings");
+            write_strings(writer, staged->settings);
             writer.EndObject();
         }));
         progress.finish();
@@ -154,8 +147,10 @@ void prune_blobs(const ControlRooms& rooms, const RoutedRequest&, const Exchange
                 writer.StartObject();
                 std::vector<std::string> digests;
                 for (const Digest& digest : collected.digests) digests.push_back(digest.str());
-                write_strings(writer, "BlobsDeleted", digests);
-                write_strings(writer, "DirectoriesDeleted", {});
+                write_key(writer, "BlobsDeleted");
+                write_strings(writer, digests);
+                write_key(writer, "DirectoriesDeleted");
+                write_strings(writer, {});
                 write_key(writer, "SpaceReclaimed");
                 writer.Uint64(collected.bytes);
                 writer.EndObject();

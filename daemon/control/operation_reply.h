@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,7 +23,9 @@ template <class Write>
     return {status, std::string{control_api::kJson}, json_text(std::move(write)) + "\n", {}};
 }
 
-/// A JSON array of strings.
+/// The strings of an array that holds nothing else; nothing where it is no such array.
+[[nodiscard]] std::optional<std::vector<std::string>> read_strings(const rapidjson::Value& array);
+/// The same for a whole body.
 [[nodiscard]] Result<std::vector<std::string>> parse_strings(std::string_view bytes);
 
 /// Runs a short operation (one that waits for nothing but the disk) on a worker thread, and answers with what `format`
