@@ -113,6 +113,19 @@ void start_transfer(const RoutedRequest& request, const Exchange& exchange, cons
     });
 }
 
+/// Answers with what `write` writes of what an image in a registry asks for.
+template <class Write>
+void start_access_question(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange,
+                           Write write) {
+    auto image = remote_image(request);
+    if (!image) return exchange.reply(error_reply::operation_failed(image.error()));
+    exchange.start_job([&operations = rooms.operations, image = *std::move(image), write](Job& job) {
+        const auto access = requested_access(operations, image, job.cancelled());
+        if (!access) return job.reply.reply(error_reply::operation_failed(access.error()));
+        job.reply.reply(write_reply([&](JsonWriter& writer) { write(writer, *access); }));
+    });
+}
+
 }  // namespace
 
 void list_managed_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
@@ -131,29 +144,19 @@ void inspect_managed_plugin(const ControlRooms& rooms, const RoutedRequest& requ
 }
 
 void show_remote_privileges(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    auto image = remote_image(request);
-    if (!image) return exchange.reply(error_reply::operation_failed(image.error()));
-    exchange.start_job([&operations = rooms.operations, image = *std::move(image)](Job& job) {
-        const auto access = requested_access(operations, image, job.cancelled());
-        if (!access) return job.reply.reply(error_reply::operation_failed(access.error()));
-        job.reply.reply(write_reply([&](JsonWriter& writer) { write_privileges(writer, access->privileges); }));
+    start_access_question(rooms, request, exchange, [](JsonWriter& writer, const RequestedAccess& access) {
+        write_privileges(writer, access.privileges);
     });
 }
 
 void show_remote_access(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    auto image = remote_image(request);
-    if (!image) return exchange.reply(error_reply::operation_failed(image.error()));
-    exchange.start_job([&operations = rooms.operations, image = *std::move(image)](Job& job) {
-        const auto access = requested_access(operations, image, job.cancelled());
-        if (!access) return job.reply.reply(error_reply::operation_failed(access.error()));
-        job.reply.reply(write_reply([&](JsonWriter& writer) {
-            writer.StartObject();
-            write_key(writer, "Privileges");
-            write_privileges(writer, access->privileges);
-            write_key(writer, "Undisclosed");
-            write_privileges(writer, access->undisclosed);
-            writer.EndObject();
-        }));
+    start_access_question(rooms, request, exchange, [](JsonWriter& writer, const RequestedAccess& access) {
+        writer.StartObject();
+        write_key(writer, "Privileges");
+        write_privileges(writer, access.privileges);
+        write_key(writer, "Undisclosed");
+        write_privileges(writer, access.undisclosed);
+        writer.EndObject();
     });
 }
 
