@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
 from harness import engines, isolation, plugins  # noqa: E402
 from harness.brokerd import BROKERD, Brokerd  # noqa: E402
+from harness.registry import Registry  # noqa: E402
 
 
 def pytest_configure(config):
@@ -101,6 +102,24 @@ def broker(directory, closing, _brokers):
         _brokers.append(made)
         return made
     return make
+
+
+@pytest.fixture
+def started(broker):
+    """A broker of its own, running."""
+    return broker().start()
+
+
+@pytest.fixture
+def registry(directory, closing):
+    """An empty docker-registry."""
+    return closing.add(Registry(directory))
+
+
+@pytest.fixture
+def bare_dockerd(directory, closing):
+    """A dockerd without images, where only its plugins matter."""
+    return closing.add(engines.Dockerd(directory, None))
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from harness.faults import World, calls_of, traced
 from harness.managed import leftovers, run, state_of, succeed
 from harness.plugin_images import make_plugin
-from harness.registry import Registry
 
 LONG = int(os.environ.get("BROKERD_KILLS", "10")) >= 100
 OPERATIONS = ["install", "set", "upgrade", "rm", "create", "load"]
@@ -98,11 +97,6 @@ def test_a_start_on_such_a_disk(small_disk, mobyfs, directory, how):
     assert_clear(broker.pluginctl("set", "acme/one", "DEBUG=1"), broker.state)
     small_disk.mend()
     succeed(broker.pluginctl("set", "acme/one", "DEBUG=1"))
-
-
-@pytest.fixture
-def registry(directory, closing):
-    return closing.add(Registry(directory))
 
 
 def faults_of(world, operation):

@@ -5,28 +5,10 @@ import json
 import pathlib
 import subprocess
 
-import pytest
-from harness import engines
 from harness.managed import blobs, inspect, rootfs, run, succeed
 from harness.plugin_images import CONFIG, make_plugin, make_rclone_plugin, tree
-from harness.registry import Registry
 
 PLUGIN_TYPE = "application/vnd.docker.plugin.v1+json"
-
-
-@pytest.fixture
-def registry(directory, closing):
-    return closing.add(Registry(directory))
-
-
-@pytest.fixture
-def dockerd(directory, closing):
-    return closing.add(engines.Dockerd(directory, None))
-
-
-@pytest.fixture
-def started(broker):
-    return broker().start()
 
 
 def repo_digest(registry, name, tag="latest"):
@@ -35,18 +17,18 @@ def repo_digest(registry, name, tag="latest"):
     return link.read_text().strip()
 
 
-def test_what_docker_made_installs_here(started, registry, dockerd, directory):
+def test_what_docker_made_installs_here(started, registry, bare_dockerd, directory):
     plugin = make_plugin(directory / "p", {"mounts": [
         {"name": "data", "description": "", "type": "bind", "options": ["rbind"], "source": "/srv", "destination": "/mnt/data",
          "settable": ["source"]}], "network": {"type": "host"}, "linux": {"capabilities": ["CAP_SYS_ADMIN"]}}, size=3_000_000)
     name = f"{registry.host}/acme/volumes"
-    dockerd.docker("plugin", "create", f"{name}:1.0", plugin)
-    dockerd.docker("plugin", "push", f"{name}:1.0")
+    bare_dockerd.docker("plugin", "create", f"{name}:1.0", plugin)
+    bare_dockerd.docker("plugin", "push", f"{name}:1.0")
 
     said = started.pluginctl("install", "--disable", "--grant-all-permissions", f"{name}:1.0", "DEBUG=3")
     assert f"{name}:1.0" in succeed(said).splitlines()[-1]
 
-    ours, theirs = inspect(started, f"{name}:1.0"), json.loads(dockerd.docker("plugin", "inspect", f"{name}:1.0").stdout)[0]
+    ours, theirs = inspect(started, f"{name}:1.0"), json.loads(bare_dockerd.docker("plugin", "inspect", f"{name}:1.0").stdout)[0]
     assert ours["Config"] == theirs["Config"]
     assert ours["Settings"] == {**theirs["Settings"], "Env": ["DEBUG=3"]}
     assert (ours["Enabled"], ours["Name"]) == (False, f"{name}:1.0")
@@ -59,7 +41,7 @@ def test_what_docker_made_installs_here(started, registry, dockerd, directory):
     assert repo_digest(registry, "acme/volumes", "1.0") == before
 
 
-def test_what_was_made_here_installs_in_docker(started, registry, dockerd, directory):
+def test_what_was_made_here_installs_in_docker(started, registry, bare_dockerd, directory):
     plugin = make_plugin(directory / "p", {"network": {"type": "host"}}, {"etc/two/deep": b"x" * 100_000})
     name = f"{registry.host}/acme/made-here"
     succeed(started.pluginctl("create", name, plugin))
@@ -69,12 +51,12 @@ def test_what_was_made_here_installs_in_docker(started, registry, dockerd, direc
     digest = repo_digest(registry, "acme/made-here")
     assert digest in said
 
-    dockerd.docker("plugin", "install", "--disable", "--grant-all-permissions", name)
-    theirs = json.loads(dockerd.docker("plugin", "inspect", name).stdout)[0]
-    assert tree(dockerd.directory / "data" / "plugins" / theirs["Id"] / "rootfs") == tree(plugin / "rootfs")
+    bare_dockerd.docker("plugin", "install", "--disable", "--grant-all-permissions", name)
+    theirs = json.loads(bare_dockerd.docker("plugin", "inspect", name).stdout)[0]
+    assert tree(bare_dockerd.directory / "data" / "plugins" / theirs["Id"] / "rootfs") == tree(plugin / "rootfs")
     ours = inspect(started, name)
     assert {**ours["Config"], "DockerVersion": ""} == {**theirs["Config"], "DockerVersion": ""}
-    dockerd.docker("plugin", "push", name)
+    bare_dockerd.docker("plugin", "push", name)
     assert repo_digest(registry, "acme/made-here") == digest
 
 
@@ -273,12 +255,12 @@ def test_upgrade_keeps_settings_and_asks_for_what_is_new(started, registry, dire
     assert tree(rootfs(started, "moving")) == tree(plugin / "rootfs")
 
 
-def test_what_docker_has_is_imported(started, registry, dockerd, directory):
+def test_what_docker_has_is_imported(started, registry, bare_dockerd, directory):
     plugin = make_plugin(directory / "p", {"network": {"type": "host"}}, size=50_000)
-    dockerd.docker("plugin", "create", "acme/moved:3", plugin)
-    dockerd.docker("plugin", "set", "acme/moved:3", "DEBUG=9")
-    root = pathlib.Path(dockerd.directory / "data" / "plugins")
-    theirs = json.loads(dockerd.docker("plugin", "inspect", "acme/moved:3").stdout)[0]
+    bare_dockerd.docker("plugin", "create", "acme/moved:3", plugin)
+    bare_dockerd.docker("plugin", "set", "acme/moved:3", "DEBUG=9")
+    root = pathlib.Path(bare_dockerd.directory / "data" / "plugins")
+    theirs = json.loads(bare_dockerd.docker("plugin", "inspect", "acme/moved:3").stdout)[0]
     succeed(started.pluginctl("import", root))
     ours = inspect(started, "acme/moved:3")
     assert ours["Settings"] == theirs["Settings"] and ours["Config"] == theirs["Config"] and not ours["Enabled"]

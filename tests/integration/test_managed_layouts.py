@@ -98,11 +98,6 @@ LAYOUTS = {
 
 
 @pytest.fixture
-def started(broker):
-    return broker().start()
-
-
-@pytest.fixture
 def outside(directory):
     """A canary that has every blob of an honest layout."""
     place = directory / "canary"

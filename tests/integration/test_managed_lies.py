@@ -19,11 +19,6 @@ LAYERS = [layer({"etc/data": DATA}), layer({"etc/more": b"more"})]
 
 
 @pytest.fixture
-def started(broker):
-    return broker().start()
-
-
-@pytest.fixture
 def registry(closing):
     return closing.add(LyingRegistry())
 

@@ -19,11 +19,6 @@ NEEDS = {"network": {"type": "host"}, "mounts": [mount("a", "/srv"), mount("b", 
 
 
 @pytest.fixture
-def started(broker):
-    return broker().start()
-
-
-@pytest.fixture
 def image(closing):
     return ServedImage(closing.add(LyingRegistry()), "acme/p", [layer({"etc/x": b"x"})], NEEDS)
 

@@ -31,11 +31,6 @@ def no_proxies(monkeypatch):
 
 
 @pytest.fixture
-def started(broker):
-    return broker().start()
-
-
-@pytest.fixture
 def login(directory):
     """login(config) writes Docker's config.json; returns the environment that makes pluginctl read it."""
     def write(config):

@@ -4,30 +4,13 @@ import json
 import pathlib
 import shutil
 
-import pytest
-from harness import engines, unix_http
+from harness import unix_http
 from harness.managed import blobs, inspect, leftovers, push_plugin, rootfs, succeed
 from harness.plugin_images import make_plugin, tree
-from harness.registry import Registry
 from harness.waiting import wait_until
 
 #: As many calls to plugins as the daemon makes at the same time.
 CALLS = 64
-
-
-@pytest.fixture
-def registry(directory, closing):
-    return closing.add(Registry(directory))
-
-
-@pytest.fixture
-def dockerd(directory, closing):
-    return closing.add(engines.Dockerd(directory, None))
-
-
-@pytest.fixture
-def started(broker):
-    return broker().start()
 
 
 def test_a_bad_setting_takes_away_no_plugin_that_was_there(started, registry, directory):
@@ -55,10 +38,10 @@ def test_a_plugin_is_upgraded_by_its_id(started, registry, directory):
     assert reply.status == 404, reply
 
 
-def test_an_engine_that_recorded_no_manifest_is_imported(started, dockerd, directory):
+def test_an_engine_that_recorded_no_manifest_is_imported(started, bare_dockerd, directory):
     plugin = make_plugin(directory / "p", size=50_000)
-    dockerd.docker("plugin", "create", "acme/old:1", plugin)
-    root = pathlib.Path(dockerd.directory / "data" / "plugins")
+    bare_dockerd.docker("plugin", "create", "acme/old:1", plugin)
+    root = pathlib.Path(bare_dockerd.directory / "data" / "plugins")
     copy = directory / "copy"
     shutil.copytree(root, copy, symlinks=True)
     record = next(copy.glob("*/rootfs")).parent / "config.json"
