@@ -11,8 +11,9 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kKeys{"capability", "enabled", "kind", "name", "state"};
 constexpr std::array<std::string_view, 2> kKinds{"legacy", "managed"};
-constexpr std::array<std::string_view, 7> kStates{"discovered", "activating", "active",  "failed",
-                                                  "invalid",    "enabled",    "disabled"};
+constexpr std::array<std::string_view, 11> kStates{"discovered", "activating", "active",    "failed",
+                                                   "invalid",    "disabled",   "starting",  "running",
+                                                   "unhealthy",  "stopping",   "restarting"};
 constexpr std::array<std::string_view, 2> kTruth{"true", "false"};
 
 /// A value that no plugin can have is a slip of the hand, and an empty list would hide it.

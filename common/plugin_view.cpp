@@ -112,6 +112,11 @@ void write_json(JsonWriter& writer, const PluginView& view) {
         write_member(writer, "Description", view.description);
         write_key(writer, "Enabled");
         writer.Bool(*view.enabled);
+        write_key(writer, "Restarts");
+        writer.Uint(view.restarts);
+        write_member(writer, "LastExit", view.last_exit);
+        write_key(writer, "Pid");
+        writer.Int(view.pid);
     }
     writer.EndObject();
 }
@@ -163,6 +168,11 @@ PluginView plugin_view_from_json(const rapidjson::Value& value) {
     view.description = string_member(value, "Description");
     const rapidjson::Value* enabled = member(value, "Enabled");
     if (enabled != nullptr && enabled->IsBool()) view.enabled = enabled->GetBool();
+    const rapidjson::Value* restarts = member(value, "Restarts");
+    view.restarts = restarts != nullptr && restarts->IsUint() ? restarts->GetUint() : 0;
+    view.last_exit = string_member(value, "LastExit");
+    const rapidjson::Value* pid = member(value, "Pid");
+    view.pid = pid != nullptr && pid->IsInt() ? pid->GetInt() : 0;
     return view;
 }
 

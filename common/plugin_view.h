@@ -27,7 +27,9 @@ struct PluginView {
 
     std::string name;             ///< JSON Name
     std::string kind = "legacy";  ///< JSON Kind: legacy or managed
-    std::string state;  ///< JSON State: discovered, activating, active, failed, invalid; managed: disabled, enabled
+    /// JSON State: discovered, activating, active, failed, invalid; of a managed plugin disabled, starting, running,
+    /// unhealthy, stopping, restarting, failed.
+    std::string state;
     std::vector<std::string> implements;  ///< JSON Implements: the manifest, empty until the first activation
     std::string endpoint;                 ///< JSON Endpoint: URL, empty where the definition is invalid
     std::string definition;               ///< JSON Definition: the file that defines it
@@ -45,6 +47,14 @@ struct PluginView {
     std::string reference;        ///< JSON Reference: the image that it was installed from
     std::string description;      ///< JSON Description
     std::optional<bool> enabled;  ///< JSON Enabled: what the operator asked for
+    unsigned restarts = 0;        ///< JSON Restarts: unexpected ends and failed starts since it was enabled
+    std::string last_exit;        ///< JSON LastExit: how its newest run ended ("exited with status 1"), may be empty
+    int pid = 0;                  ///< JSON Pid: of its first process; 0 where none runs
+
+    /// Whether engines' calls are handed to it now.
+    [[nodiscard]] bool in_service() const noexcept {
+        return state == "active" || state == "running" || state == "unhealthy";
+    }
 };
 
 /// One thing that happened to a plugin.
@@ -52,7 +62,8 @@ struct PluginEvent {
     std::uint64_t sequence = 0;  ///< JSON Sequence: grows by one with each event of this brokerd process
     std::chrono::system_clock::time_point time{};  ///< JSON Time
     /// JSON Action: discovered, redefined, activating, active, changed, failed, invalid, gone; of a managed plugin
-    /// installed, upgraded, set, enabled, disabled, removed.
+    /// installed, upgraded, set, enabled, disabled, removed, and what it does: starting, running, unhealthy, stopping,
+    /// stopped, restarting, failed.
     std::string action;
     std::string plugin;                   ///< JSON Plugin
     std::string kind = "legacy";          ///< JSON Kind

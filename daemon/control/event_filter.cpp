@@ -14,7 +14,7 @@ void EventFilter::learn(const PluginView& plugin) {
 
 bool EventFilter::passes(const PluginEvent& event) {
     if (capability_.empty()) return true;
-    const bool says_manifest = event.action == "active" || event.action == "changed";
+    const bool says_manifest = event.action == "active" || event.action == "running" || event.action == "changed";
     if (says_manifest && wants(event.implements)) {
         having_.insert(event.plugin);
         return true;

@@ -54,7 +54,7 @@ void watch_events(const ControlRooms& rooms, const RoutedRequest& request, const
         if (!replay.active && replay.last > 0) first = past_events(core.events(), replay.last, filter);
         for (const PluginView& plugin : core.list()) {
             filter.learn(plugin);
-            if (replay.active && plugin.state == "active" && filter.wants(plugin.implements))
+            if (replay.active && plugin.in_service() && filter.wants(plugin.implements))
                 first.push_back(active_event(plugin));
         }
         streams.watch(exchange, std::move(first), std::move(filter));

@@ -54,7 +54,7 @@ std::optional<seconds> timeout(const RoutedRequest& request, seconds otherwise, 
 void answer_look_up(PluginQueries& core, const Exchange& exchange, const std::string& name,
                     const std::string& capability, std::optional<PluginView> found) {
     if (!found) return exchange.reply(error_reply::plugin_not_found(name));
-    if (found->state != "active") return exchange.reply(error_reply::plugin_not_active(*found));
+    if (!found->in_service()) return exchange.reply(error_reply::plugin_not_active(*found));
     if (!capability.empty() && !has(found->implements, capability)) {
         core.note_missing_capability(name, capability);
         return exchange.reply(error_reply::lacks_capability(*found, capability));
@@ -66,14 +66,17 @@ void answer_look_up(PluginQueries& core, const Exchange& exchange, const std::st
 
 void list_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
     static constexpr std::array<std::string_view, 2> kKinds{"legacy", "managed"};
-    static constexpr std::array<std::string_view, 7> kStates{"discovered", "activating", "active", "failed",
-                                                             "invalid",    "disabled",   "enabled"};
+    static constexpr std::array<std::string_view, 11> kStates{"discovered", "activating", "active",    "failed",
+                                                              "invalid",    "disabled",   "starting",  "running",
+                                                              "unhealthy",  "stopping",   "restarting"};
     const auto capability = request.parameter("capability"), kind = request.parameter("kind"),
                state = request.parameter("state");
     if (!is_one_of(kind, kKinds)) return exchange.reply(error_reply::bad_parameter("kind", *kind, "legacy or managed"));
     if (!is_one_of(state, kStates)) {
         return exchange.reply(error_reply::bad_parameter(
-            "state", *state, "discovered, activating, active, failed, invalid, disabled or enabled"));
+            "state", *state,
+            "discovered, activating, active, failed, invalid, disabled, starting, running, unhealthy, stopping or "
+            "restarting"));
     }
     rooms.core.ask(exchange, [=](PluginQueries& core) {
         auto plugins = core.list();

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/loop/scheduler.h"
+#include "daemon/supervision/plugin_runner.h"
+
+namespace brokerd {
+
+/// What a managed plugin is doing, as opposed to what the operator wants.
+struct PluginRun {
+    enum class Phase : std::uint8_t {
+        off,         ///< it does not run and is not to; `reason` says why a trial ended, if one did
+        starting,    ///< it is being started, or runs and has not answered yet
+        running,     ///< it has answered since it was started
+        stopping,    ///< it has been told to end
+        restarting,  ///< it ended unexpectedly (`reason`) and is started again at `next_attempt`
+        failed,      ///< it could not be started (`reason`); tried again at `next_attempt`
+    };
+
+    Phase phase = Phase::off;
+    std::string reason;  ///< why it is in this phase, one sentence; empty where that is no question
+    std::chrono::system_clock::time_point since{};
+    unsigned restarts = 0;                ///< unexpected ends and failed starts since the operator enabled it
+    std::optional<PluginExit> last_exit;  ///< of its newest end
+    std::optional<Scheduler::Clock::time_point> next_attempt;
+    pid_t pid = 0;  ///< 0: none
+    std::chrono::system_clock::time_point started{};
+};
+
+/// "off", "starting" …
+[[nodiscard]] std::string_view to_text(PluginRun::Phase phase) noexcept;
+
+struct SupervisorSettings {
+    /// Between an unexpected end and the next start: doubles from the first to the longest.
+    std::chrono::milliseconds first_pause{100};
+    std::chrono::milliseconds longest_pause{60'000};
+    /// A plugin that ran for so long after it answered begins again with the first pause.
+    std::chrono::milliseconds stable_after{60'000};
+    /// Between SIGTERM and SIGKILL (Docker: 10 s).
+    std::chrono::milliseconds stop_grace{10'000};
+};
+
+/// Keeps managed plugins as they are wanted: starts, watches, restarts and stops them.
+/// Thread: the core loop's; callbacks come from there. The scheduler and the runner outlive it.
+class Supervisor {
+public:
+    /// Told after each change of a plugin's run. May call this object again.
+    using Changed = std::function<void(const std::string& id, const PluginRun& run)>;
+
+    enum class Mode : std::uint8_t {
+        trial,  ///< an end or a failed start is final: the plugin is off then, with the reason
+        kept,   ///< it is started again, for as long as it takes
+    };
+
+    Supervisor(Scheduler& scheduler, PluginRunner& runner, SupervisorSettings settings, Changed changed);
+    /// Leaves all plugins running.
+    ~Supervisor();
+    Supervisor(const Supervisor&) = delete;
+    Supervisor& operator=(const Supervisor&) = delete;
+
+    /// Wants the plugin to run. One that runs already (also one that an earlier brokerd started) is kept as it is; the
+    /// record is used from its next start on, and the mode from now on. One that is stopping is started again after
+    /// its end. One that waits for its next attempt is started now if the record is another one, else when its time
+    /// has come.
+    void run(PluginRecordPtr plugin, Mode mode);
+
+    /// Wants the plugin not to run: SIGTERM, after stop_grace SIGKILL. `done`, which may be empty, is called once
+    /// nothing is left of it; at once (not before this returns) where it does not run. Works also for survivors.
+    void stop(const std::string& id, std::function<void()> done);
+
+    /// Stops it and starts it again (kept or trial as before), for `reason`; counts as a restart. Nothing where it does
+    /// not run.
+    void restart(const std::string& id, std::string reason);
+
+    /// It has answered its handshake: from starting to running. Nothing in other phases.
+    void answered(const std::string& id);
+
+    /// Stops the plugins that an earlier brokerd left running and that nobody has wanted by now. `done` as in stop().
+    void stop_unwanted_survivors(std::function<void()> done);
+
+    /// Stops all, side by side.
+    void stop_all(std::function<void()> done);
+
+    /// Off where it has never been heard of.
+    [[nodiscard]] PluginRun find(const std::string& id) const;
+    /// Forgets a plugin that is off, with its counts and reason: it has been removed.
+    void forget(const std::string& id);
+
+private:
+    class Supervised;
+
+    Scheduler& scheduler_;
+    PluginRunner& runner_;
+    const SupervisorSettings settings_;
+    const Changed changed_;
+    std::map<std::string, std::unique_ptr<Supervised>> plugins_;
+};
+
+}  // namespace brokerd
