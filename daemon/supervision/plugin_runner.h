@@ -28,17 +28,21 @@ struct PluginExit {
     std::string last_words;      ///< the end of what it wrote to stderr, one line, may be empty
     std::chrono::system_clock::time_point at{};
 
-    /// "exited with status 1: cannot open /dev/fuse", "was killed by SIGSEGV", "was killed: its memory limit was reached"
+    /// "exited with status 1", "was killed by SIGSEGV", "was killed: its memory limit was reached"
+    [[nodiscard]] std::string how() const;
+    /// The same and its last words, escaped: "exited with status 1: cannot open /dev/fuse"
     [[nodiscard]] std::string str() const;
 };
 
 /// A plugin that runs. Destroying this changes nothing about the plugin: it runs on, unwatched, and can be adopted.
+/// Its calls do nothing once the plugin has ended, call nobody back before they return, and may be repeated.
 /// Thread: the core loop's.
 class RunningPlugin {
 public:
     virtual ~RunningPlugin() = default;
 
-    /// Its first process, for people to read. Signals go through this object, which knows the process and not its number.
+    /// Its first process, for people to read. Signals go through this object, which knows the process and not its
+    /// number.
     [[nodiscard]] virtual pid_t pid() const noexcept = 0;
     [[nodiscard]] virtual std::chrono::system_clock::time_point started() const noexcept = 0;
     /// SIGTERM to its first process, which may ignore it.
@@ -48,14 +52,14 @@ public:
 };
 
 /// Makes plugins run. Whatever blocks is done elsewhere. Thread: the core loop's; every callback is called there, and
-/// never before the call that it belongs to has returned.
+/// never before the call that it belongs to has returned. Callbacks may call this object again.
 class PluginRunner {
 public:
     /// What runs now; or one sentence that says why it does not and what to do, and then nothing is left of it: no
     /// process, no cgroup, no mount, no bundle.
     using Started = std::function<void(Result<std::unique_ptr<RunningPlugin>> result)>;
-    /// Called once after a successful start: the plugin has ended, and nothing is left of it. Not called any more once
-    /// the RunningPlugin has been destroyed.
+    /// Called once after a successful start, and after its Started: the plugin has ended, and nothing is left of it. It
+    /// may destroy the RunningPlugin; it is not called any more once that has been destroyed.
     using Ended = std::function<void(PluginExit exit)>;
 
     virtual ~PluginRunner() = default;
