@@ -82,13 +82,13 @@ PluginView make_view(const PluginEntry& entry, const Scheduler& clock) {
     view.name = entry.definition.name;
     view.state = state_name(entry);
     view.definition = entry.definition.file;
-    view.published = entry.published;
+    view.published = entry.publication->paths();
     if (!entry.definition.reason.empty())
         view.reason = fmt::format("{}; {}", entry.definition.reason, entry.definition.remedy);
     view.since = entry.since;
     view.warnings = entry.definition.warnings;
     view.shadows = entry.definition.shadows;
-    if (!entry.publish_problem.empty()) view.warnings.push_back(entry.publish_problem);
+    if (auto problem = entry.publication->problem(); !problem.empty()) view.warnings.push_back(std::move(problem));
     if (!entry.is_valid()) return view;
 
     const Endpoint& endpoint = *entry.definition.endpoint;
@@ -116,8 +116,8 @@ std::vector<Finding> diagnose(const PluginEntry& entry, const Scheduler& clock) 
     }
     if (entry.is_valid() && entry.activation->failure() != Activation::Failure::none)
         findings.push_back(failure_finding(entry));
-    if (!entry.publish_problem.empty()) {
-        findings.push_back({definition.name, "error", "not-published", definition.file, entry.publish_problem,
+    if (auto problem = entry.publication->problem(); !problem.empty()) {
+        findings.push_back({definition.name, "error", "not-published", definition.file, std::move(problem),
                             "do as the cause says, then reload brokerd (systemctl reload brokerd)"});
     }
     for (const auto& [capability, count] : entry.lacking) {

@@ -15,6 +15,7 @@
 #include "common/plugin_view.h"
 #include "daemon/activation/activation.h"
 #include "daemon/core/endpoint_transport.h"
+#include "daemon/core/publication.h"
 #include "daemon/discovery/plugin_definition.h"
 #include "daemon/loop/path_watch.h"
 #include "daemon/proxy/route.h"
@@ -25,19 +26,14 @@ namespace brokerd {
 struct PluginEntry {
     std::uint64_t id = 0;  ///< of its route; never used again for another plugin
     PluginDefinition definition;
-    std::optional<PluginName> name;  ///< nothing where the definition's name is bad
+    std::vector<PluginName> names;  ///< that it is offered under; none where the definition's name is bad
 
     // Of a valid definition:
     std::unique_ptr<EndpointTransport> transport;
     std::unique_ptr<Activation> activation;               ///< uses transport
     std::unique_ptr<PathWatch::Watch> socket_watch;       ///< tells activation
     std::optional<std::pair<dev_t, ino_t>> socket_inode;  ///< the endpoint's, when last seen
-    bool is_published = false;
-    bool for_engines = false;
-    std::vector<std::string> published;
-    std::string publish_problem;
-    std::unique_ptr<PathWatch::Watch> link_watch;  ///< somebody may remove what engines see
-    std::unique_ptr<Scheduler::Timer> link_timer;
+    std::unique_ptr<Publication> publication;             ///< never null
     std::shared_ptr<const Route> route;
 
     std::string state;  ///< as PluginView has it

@@ -12,8 +12,6 @@ namespace {
 
 /// Ours: resolvers and certificate files; what hangs in the resolver holds up other names only beyond this many.
 constexpr std::size_t kMaxWorkers = 16;
-/// Ours: time for a plugin to bind the name that it has just removed.
-constexpr std::chrono::seconds kLinkPause{1};
 /// Ours: capabilities remembered per plugin that it was asked for in vain.
 constexpr std::size_t kMaxLacking = 16;
 
@@ -52,6 +50,11 @@ std::optional<std::pair<dev_t, ino_t>> inode_of(const std::string& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return std::nullopt;
     return std::pair{status.st_dev, status.st_ino};
+}
+
+/// A plugin's own socket in the engine's directory needs no second one there.
+bool is_for_engines(const PluginDefinition& definition) {
+    return definition.source != PluginDefinition::Source::socket;
 }
 
 bool is_settled(const PluginEntry& entry) {
@@ -124,6 +127,7 @@ void PluginTable::define(const std::string& name, const PluginDefinition& defini
     PluginEntry& entry = *owned;
     entry.id = ++last_id_;
     entry.definition = definition;
+    entry.publication = std::make_unique<Publication>(loop_, sockets_, proxy_, path_watch_);
     plugins_.emplace(name, std::move(owned));
     by_id_.emplace(entry.id, &entry);
     set_up(entry);
@@ -139,8 +143,8 @@ void PluginTable::redefine(PluginEntry& entry, const PluginDefinition& definitio
     }
     // A published socket stays where the plugin only moved: engines go on calling it, and wait until the new place
     // answers.
-    const bool keeps_sockets = entry.is_published && definition.endpoint &&
-                               entry.for_engines == (definition.source != PluginDefinition::Source::socket);
+    const bool keeps_sockets = entry.publication->is_open() && definition.endpoint &&
+                               entry.publication->for_engines() == is_for_engines(definition);
     if (!keeps_sockets) withdraw(entry);
     tear_down(entry);
     entry.definition = definition;
@@ -151,8 +155,8 @@ void PluginTable::redefine(PluginEntry& entry, const PluginDefinition& definitio
 void PluginTable::set_up(PluginEntry& entry) {
     entry.state.clear();
     entry.since = loop_.wall_clock();
-    if (auto name = PluginName::parse(entry.definition.name)) entry.name = *std::move(name);
-    if (!entry.definition.endpoint || !entry.name) {
+    if (auto name = PluginName::parse(entry.definition.name); name && entry.names.empty()) entry.names = {*name};
+    if (!entry.definition.endpoint || entry.names.empty()) {
         entry.state = "invalid";
         log_warning("plugin {} is invalid: {}; {}", entry.definition.name, entry.definition.reason,
                     entry.definition.remedy);
@@ -165,7 +169,7 @@ void PluginTable::set_up(PluginEntry& entry) {
                                      [this, &entry](bool manifest_changed) { on_activation(entry, manifest_changed); });
     entry.state = state_name(entry);
     update_route(entry);
-    if (!entry.is_published) publish(entry);
+    entry.publication->open(entry.names, is_for_engines(entry.definition), entry.route);
     tell(entry, "discovered", fmt::format("{} defines it at {}", entry.definition.file, endpoint.str()));
     if (endpoint.kind() == Endpoint::Kind::unix_socket) {
         entry.socket_inode = inode_of(endpoint.path());
@@ -188,56 +192,17 @@ void PluginTable::tear_down(PluginEntry& entry) {
     entry.lacking.clear();
 }
 
-void PluginTable::publish(PluginEntry& entry) {
-    entry.for_engines = entry.definition.source != PluginDefinition::Source::socket;
-    auto published = sockets_.publish(*entry.name, entry.for_engines);
-    if (!published) {
-        entry.publish_problem = published.error().message;
-        log_error("plugin {} cannot be published: {}", entry.name->str(), entry.publish_problem);
-        return;
-    }
-    if (!published->warning.empty()) log_warning("plugin {}: {}", entry.name->str(), published->warning);
-    entry.publish_problem = published->warning;
-    entry.published = std::move(published->paths);
-    entry.is_published = true;
-    proxy_.publish(std::move(published->listener), entry.route);
-    if (entry.published.size() > 1) watch_link(entry);
-}
-
-void PluginTable::watch_link(PluginEntry& entry) {
-    entry.link_watch = path_watch_.watch(sockets_.engine_path(*entry.name), [this, &entry] {
-        // Not at once: a plugin that starts removes the file and then binds the name itself, and must win.
-        if (!entry.link_timer) entry.link_timer = loop_.after(kLinkPause, [this, &entry] { restore_link(entry); });
-    });
-}
-
-void PluginTable::restore_link(PluginEntry& entry) {
-    entry.link_timer.reset();
-    if (!entry.is_published || !entry.for_engines || !sockets_.restore(*entry.name)) return;
-    if (entry.published.size() == 1) {  // what was in the way has gone
-        entry.published.push_back(sockets_.engine_path(*entry.name));
-        entry.publish_problem.clear();
-        watch_link(entry);
-    }
-    log_warning("plugin {}: {} was missing and is there now", entry.name->str(), entry.published.back());
-}
-
 void PluginTable::restore_published() {
     for (const auto& [name, entry] : plugins_) {
-        if (entry->is_valid() && !entry->is_published) publish(*entry);
-        restore_link(*entry);
+        if (!entry->is_valid()) continue;
+        entry->publication->open(entry->names, is_for_engines(entry->definition), entry->route);
+        entry->publication->restore();
     }
 }
 
 void PluginTable::withdraw(PluginEntry& entry) {
-    entry.link_watch.reset();
-    entry.link_timer.reset();
-    entry.publish_problem.clear();
-    entry.published.clear();
-    if (!entry.is_published) return;
-    entry.is_published = false;
-    sockets_.withdraw(*entry.name);
-    proxy_.withdraw(entry.id);
+    if (!entry.publication->is_open()) return;
+    entry.publication->close(entry.id);
     // The old slot may still be finishing calls: what is published next is another one.
     by_id_.erase(entry.id);
     entry.id = ++last_id_;
@@ -295,7 +260,7 @@ void PluginTable::update_route(PluginEntry& entry) {
     }
     if (entry.route && entry.route->id == entry.id && is_same(*entry.route, *route)) return;
     entry.route = std::move(route);
-    if (entry.is_published) proxy_.set_route(entry.route);
+    if (entry.publication->is_open()) proxy_.set_route(entry.route);
 }
 
 void PluginTable::tell(const PluginEntry& entry, std::string action, std::string detail) {

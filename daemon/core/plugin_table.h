@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/core/event_log.h"
+#include "daemon/core/leases.h"
 #include "daemon/core/managed_plugins.h"
 #include "daemon/core/plugin_entry.h"
 #include "daemon/core/plugin_queries.h"
@@ -55,6 +56,7 @@ public:
     [[nodiscard]] std::vector<Finding> doctor() const override;
     void collect_counts(std::function<void(BrokerCounts)> done) override;
     [[nodiscard]] EventLog& events() noexcept override { return events_; }
+    [[nodiscard]] Leases& leases() noexcept override { return leases_; }
 
 private:
     /// Somebody who waits for a plugin to settle.
@@ -70,10 +72,7 @@ private:
     void remove(const std::string& name);
     void set_up(PluginEntry& entry);
     void tear_down(PluginEntry& entry);
-    void publish(PluginEntry& entry);
     void on_socket_changed(PluginEntry& entry);
-    void watch_link(PluginEntry& entry);
-    void restore_link(PluginEntry& entry);
     void withdraw(PluginEntry& entry);
     void on_activation(PluginEntry& entry, bool manifest_changed);
     void update_route(PluginEntry& entry);
@@ -86,6 +85,7 @@ private:
     PublishedSockets& sockets_;
     const PluginTableSettings settings_;
     EventLog events_;
+    Leases leases_;
     ManagedPlugins managed_;
     PathWatch path_watch_;
     Workers workers_;
