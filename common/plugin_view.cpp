@@ -38,6 +38,31 @@ std::vector<PluginView::Shadow> shadows_member(const rapidjson::Value& object) {
     return shadows;
 }
 
+void write_leases(JsonWriter& writer, const std::vector<LeaseHolder>& leases) {
+    writer.StartArray();
+    for (const LeaseHolder& lease : leases) {
+        writer.StartObject();
+        write_key(writer, "Pid");
+        writer.Int(lease.pid);
+        write_member(writer, "Command", lease.command);
+        write_time(writer, "Since", lease.since);
+        writer.EndObject();
+    }
+    writer.EndArray();
+}
+
+std::vector<LeaseHolder> leases_member(const rapidjson::Value& object) {
+    std::vector<LeaseHolder> leases;
+    const rapidjson::Value* array = member(object, "Leases");
+    if (array == nullptr || !array->IsArray()) return leases;
+    for (const auto& item : array->GetArray()) {
+        const rapidjson::Value* pid = member(item, "Pid");
+        leases.push_back({pid != nullptr && pid->IsInt() ? pid->GetInt() : 0, string_member(item, "Command"),
+                          time_member(item, "Since")});
+    }
+    return leases;
+}
+
 /// A text that is read from left to right; once something does not fit, every later step fails too.
 class Reader {
 public:
@@ -106,6 +131,8 @@ void write_json(JsonWriter& writer, const PluginView& view) {
         writer.EndObject();
     }
     writer.EndArray();
+    write_key(writer, "Leases");
+    write_leases(writer, view.leases);
     if (view.enabled) {
         write_member(writer, "Id", view.id);
         write_member(writer, "Reference", view.reference);
@@ -163,6 +190,7 @@ PluginView plugin_view_from_json(const rapidjson::Value& value) {
     view.tls = tls_member(value);
     view.warnings = strings_of(member(value, "Warnings"));
     view.shadows = shadows_member(value);
+    view.leases = leases_member(value);
     view.id = string_member(value, "Id");
     view.reference = string_member(value, "Reference");
     view.description = string_member(value, "Description");

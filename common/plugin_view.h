@@ -10,6 +10,14 @@
 
 namespace brokerd {
 
+/// Somebody who holds a lease on a plugin, as it was when it was taken. For people to read: by the time that they do,
+/// the number may belong to another process.
+struct LeaseHolder {
+    int pid = 0;          ///< JSON Pid; 0 where the kernel did not tell
+    std::string command;  ///< JSON Command: its arguments, cut short and printable; may be empty
+    std::chrono::system_clock::time_point since{};  ///< JSON Since
+};
+
 /// What the control API says of one plugin, the same struct on both sides of the socket.
 /// Times are wall-clock; an absent time is the epoch and is left out of the JSON.
 struct PluginView {
@@ -41,6 +49,7 @@ struct PluginView {
     std::optional<Tls> tls;               ///< JSON TLS {Verify, ClientCertificate}
     std::vector<std::string> warnings;    ///< JSON Warnings
     std::vector<Shadow> shadows;          ///< JSON Shadows [{File, Reason}]
+    std::vector<LeaseHolder> leases;      ///< JSON Leases: who claims to use it, in the order of taking
 
     // Of a managed plugin, and left out of the JSON for others:
     std::string id;               ///< JSON Id: 64 hexadecimal digits

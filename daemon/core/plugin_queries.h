@@ -8,6 +8,7 @@
 
 #include "common/plugin_view.h"
 #include "daemon/core/event_log.h"
+#include "daemon/core/leases.h"
 #include "daemon/metrics/broker_counts.h"
 
 namespace brokerd {
@@ -43,6 +44,8 @@ public:
     virtual void collect_counts(std::function<void(BrokerCounts)> done) = 0;
 
     [[nodiscard]] virtual EventLog& events() noexcept = 0;
+    /// Who claims to use which plugin, by PluginView::name.
+    [[nodiscard]] virtual Leases& leases() noexcept = 0;
 };
 
 }  // namespace brokerd

@@ -30,6 +30,7 @@ public:
     [[nodiscard]] std::vector<Finding> doctor() const override;
     void collect_counts(std::function<void(BrokerCounts)> done) override { done(counts); }
     [[nodiscard]] EventLog& events() noexcept override { return log_; }
+    [[nodiscard]] Leases& leases() noexcept override { return leases_; }
 
     void add(PluginView view) { plugins_[view.name] = std::move(view); }
     /// Answers everybody who waits for a plugin.
@@ -45,6 +46,7 @@ private:
     std::map<std::string, PluginView> plugins_;
     std::multimap<std::string, Settled> waiting_;
     EventLog log_;
+    Leases leases_;
 };
 
 [[nodiscard]] PluginView plugin(std::string name, std::string state, std::vector<std::string> implements = {});
