@@ -279,28 +279,30 @@ std::vector<PluginView> PluginTable::list() const {
     for (const auto& [name, entry] : plugins_) views.push_back(make_view(*entry, loop_));
     auto managed = managed_.list();
     std::move(managed.begin(), managed.end(), std::back_inserter(views));
+    for (PluginView& view : views) view.leases = leases_.holders(view.name);
     return views;
 }
 
 std::optional<PluginView> PluginTable::find(const std::string& name) const {
     const auto found = plugins_.find(name);
-    if (found == plugins_.end()) return managed_.find(name);
-    return make_view(*found->second, loop_);
+    auto view = found == plugins_.end() ? managed_.find(name) : std::optional{make_view(*found->second, loop_)};
+    if (view) view->leases = leases_.holders(view->name);
+    return view;
 }
 
 void PluginTable::when_settled(const std::string& name, std::chrono::milliseconds timeout, Settled done) {
     const auto found = plugins_.find(name);
-    if (found == plugins_.end()) return done(managed_.find(name));
+    if (found == plugins_.end()) return done(find(name));
     const PluginEntry& entry = *found->second;
     // An active plugin that is only being checked again is settled; so is one that failed and is probed.
-    if (!entry.is_valid() || entry.state == "active" || entry.state == "failed") return done(make_view(entry, loop_));
+    if (!entry.is_valid() || entry.state == "active" || entry.state == "failed") return done(find(name));
     entry.activation->start();
     wait(name, timeout, std::move(done));
 }
 
 void PluginTable::activate(const std::string& name, std::chrono::milliseconds timeout, Settled done) {
     const auto found = plugins_.find(name);
-    if (found == plugins_.end()) return done(managed_.find(name));
+    if (found == plugins_.end()) return done(find(name));
     if (!found->second->is_valid()) return done(make_view(*found->second, loop_));
     found->second->activation->poke();
     wait(name, timeout, std::move(done));
