@@ -22,6 +22,9 @@ struct PluginExit {
         unknown,  ///< nobody was there to see it
     };
 
+    /// Ours: how much of the last words is shown; more would bury the rest of the sentence.
+    static constexpr std::size_t kShownWords = 200;
+
     Kind kind = Kind::unknown;
     int status = 0;
     bool out_of_memory = false;  ///< the kernel killed it because its cgroup's memory was used up

@@ -117,7 +117,6 @@ private:
     class Supervised;
 
     [[nodiscard]] Supervised* find_plugin(const std::string& id) const;
-    [[nodiscard]] Supervised& plugin(const std::string& id);
     void stop_each(const std::vector<std::string>& ids, std::function<void()> done);
     /// Calls `done`, unless empty, from the scheduler.
     void post(std::function<void()> done);
