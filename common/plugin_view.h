@@ -13,8 +13,8 @@ namespace brokerd {
 /// Somebody who holds a lease on a plugin, as it was when it was taken. For people to read: by the time that they do,
 /// the number may belong to another process.
 struct LeaseHolder {
-    int pid = 0;          ///< JSON Pid; 0 where the kernel did not tell
-    std::string command;  ///< JSON Command: its arguments, cut short and printable; may be empty
+    int pid = 0;                                    ///< JSON Pid; 0 where the kernel did not tell
+    std::string command;                            ///< JSON Command: what it calls itself; may be empty
     std::chrono::system_clock::time_point since{};  ///< JSON Since
 };
 

@@ -29,12 +29,6 @@ std::string proc_text(pid_t pid, std::string_view file, std::size_t limit) {
     return text;
 }
 
-std::string_view trimmed(std::string_view text) {
-    const std::size_t first = text.find_first_not_of(" \n\0");
-    if (first == text.npos) return {};
-    return text.substr(first, text.find_last_not_of(" \n") - first + 1);
-}
-
 }  // namespace
 
 std::optional<std::uint64_t> process_start(pid_t pid) {
@@ -59,24 +53,15 @@ std::uint64_t ticks_since_boot() {
            static_cast<std::uint64_t>(now.tv_nsec) * kTicksPerSecond / kNanoseconds;
 }
 
-std::string process_command(pid_t pid, std::size_t limit) {
-    std::string arguments = proc_text(pid, "cmdline", limit + 1);
-    const bool cut = arguments.size() > limit;
-    if (cut) arguments.resize(limit);
-    std::replace(arguments.begin(), arguments.end(), '\0', ' ');
-    if (const std::string_view line = trimmed(arguments); !line.empty()) {
-        return escaped(line, limit) + (cut ? " ..." : "");
-    }
+std::string process_name(pid_t pid) {
     constexpr std::size_t kNameBytes = 64;
-    return escaped(trimmed(proc_text(pid, "comm", kNameBytes)), limit);
+    std::string name = proc_text(pid, "comm", kNameBytes);
+    if (name.ends_with('\n')) name.pop_back();
+    return escaped(name);
 }
 
-std::string process_label(pid_t pid, const std::string& command) {
-    std::string_view program{command};
-    program = program.substr(0, program.find(' '));
-    program.remove_prefix(program.rfind('/') + 1);         // npos + 1 is 0
-    if (program.ends_with(':')) program.remove_suffix(1);  // as in "nginx: master process"
-    return fmt::format("{} (pid {})", program.empty() ? "a process" : program, pid);
+std::string process_label(pid_t pid, const std::string& name) {
+    return fmt::format("{} (pid {})", name.empty() ? "a process" : name, pid);
 }
 
 }  // namespace brokerd

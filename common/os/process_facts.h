@@ -2,7 +2,6 @@
 
 #include <sys/types.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,12 +15,12 @@ namespace brokerd {
 /// The clock that process_start() tells, now.
 [[nodiscard]] std::uint64_t ticks_since_boot();
 
-/// A process for people to recognise: its arguments, with blanks between them and at most `limit` bytes of them, or
-/// the name in /proc/PID/comm where it has none. What a process calls itself is its own choice: it is escaped, and
-/// nothing may be decided on it. Empty where there is no such process.
-[[nodiscard]] std::string process_command(pid_t pid, std::size_t limit = 120);
+/// What a process calls itself, for people to recognise it (/proc/PID/comm, at most 15 bytes); escaped, and nothing may
+/// be decided on it. Empty where there is no such process. Its arguments would tell more, but reading them takes the
+/// lock of the process's memory, which one that is stuck on a dead file system may hold for ever.
+[[nodiscard]] std::string process_name(pid_t pid);
 
-/// "dockerd (pid 123)" for the command "/usr/bin/dockerd -H fd://"; "a process (pid 123)" where it is not known.
-[[nodiscard]] std::string process_label(pid_t pid, const std::string& command);
+/// "dockerd (pid 123)"; "a process (pid 123)" where its name is not known.
+[[nodiscard]] std::string process_label(pid_t pid, const std::string& name);
 
 }  // namespace brokerd
