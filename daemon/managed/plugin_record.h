@@ -9,6 +9,7 @@
 
 #include "common/digest.h"
 #include "common/image_reference.h"
+#include "daemon/managed/plugin_limits.h"
 #include "daemon/managed/privileges.h"
 
 namespace brokerd {
@@ -27,6 +28,7 @@ struct PluginRecord {
     /// The bytes that `config` was parsed from: the config blob where there is one.
     std::shared_ptr<const std::string> config_bytes;
     PluginSettings settings;
+    PluginLimits limits;
     bool enabled = false;  ///< desired
     std::chrono::seconds enable_timeout = kDefaultEnableTimeout;
     Privileges granted;

@@ -160,6 +160,12 @@ Result<bool> read_brokerd(std::string_view bytes, PluginRecord& record, std::str
     field.member("swap").read(swap);
     if (!swap.empty() && !is_plugin_id(swap)) field.member("swap").refuse("is no staged directory");
     if (error) return fail(fmt::format("its \"brokerd\" is not valid: {}", error->str()));
+    const JsonField limits = field.member("limits");
+    if (!limits.missing()) {
+        const auto kept = read_limits(*limits.value());
+        if (!kept) return fail(fmt::format("its limits are not valid: {}", kept.error().message));
+        record.limits = *kept;
+    }
     const JsonField granted = field.member("granted");
     if (granted.missing()) return true;
     auto privileges = read_privileges(*granted.value());
@@ -179,6 +185,10 @@ void write_brokerd(JsonWriter& writer, const PluginRecord& record, std::string_v
     if (!record.remote.empty()) write_member(writer, "remote", record.remote);
     write_key(writer, "timeout");
     writer.Int64(record.enable_timeout.count());
+    if (!record.limits.none()) {
+        write_key(writer, "limits");
+        write_limits(writer, record.limits);
+    }
     write_key(writer, "granted");
     write_privileges(writer, record.granted);
     write_digest(writer, "manifest", record.manifest_digest);
