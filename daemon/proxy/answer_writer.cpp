@@ -15,7 +15,8 @@ void AnswerWriter::write_interim(const HttpHead& head, bool client_http11) {
 
 void AnswerWriter::begin(const HttpHead& head, const Terms& terms) {
     status_ = head.status;
-    framing_ = {terms.head_only ? BodyFraming::none : head.framing, terms.client_http11, terms.close};
+    framing_ = {terms.head_only ? BodyFraming::none : head.framing, terms.client_http11, terms.close, terms.new_length};
+    if (terms.new_length) framing_.body = BodyFraming::length;
     if (framing_.body == BodyFraming::chunked || framing_.body == BodyFraming::until_close) {
         framing_.body = terms.client_http11 ? BodyFraming::chunked : BodyFraming::until_close;
         if (!terms.client_http11) framing_.close = true;

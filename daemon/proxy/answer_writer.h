@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "daemon/proxy/message_writer.h"
@@ -27,7 +28,8 @@ public:
     struct Terms {
         bool client_http11 = true;
         bool head_only = false;
-        bool close = false;  ///< the connection ends with this answer
+        bool close = false;                         ///< the connection ends with this answer
+        std::optional<std::uint64_t> new_length{};  ///< another body than the one that the head announced
     };
     /// An interim (1xx) head, if this client may have it.
     void write_interim(const HttpHead& head, bool client_http11);

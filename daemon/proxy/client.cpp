@@ -84,6 +84,8 @@ bool Client::step() {
             }
             pump_request();
             return state_ == State::reading || state_ == State::closing;
+        case State::answering:
+            return write_paths_answer();
         case State::closing:
             return finish_closing();
         case State::waiting:
@@ -131,7 +133,7 @@ void Client::note_request() {
     answer_.reset();
     head_only_ = head.method == "HEAD";
     client_http11_ = head.http11;
-    close_after_ = !head.keep_alive;
+    close_after_ = !head.keep_alive || draining_;
     awaits_continue_ = head.expects_continue;
     head_consumed_ = false;
     carried_.clear();
@@ -228,9 +230,11 @@ void Client::next_request() {
     head_parser_.reset();
     give_pipes_back();
     if (path_.capacity() > kUsualPathBytes) path_ = {};
+    paths_answer_.reset();
     head_only_ = false;
     client_http11_ = true;
     state_ = State::reading;
+    if (draining_) context_.deadlines.set(*this, kIdleGrace);
 }
 
 void Client::start_closing() {
@@ -258,6 +262,10 @@ bool Client::finish_closing() {
 void Client::on_deadline() {
     switch (state_) {
         case State::reading:
+            if (draining_) {
+                end_idle();
+                break;
+            }
             close_after_ = head_consumed_ = true;
             path_.clear();
             answer_error(408, fmt::format("the head of the request took longer than {} s (request-timeout)",
@@ -273,10 +281,39 @@ void Client::on_deadline() {
         case State::closing:
             return close();
         case State::connecting:
+        case State::answering:
         case State::closed:
             return;
     }
     progress();
+}
+
+void Client::on_draining() {
+    draining_ = true;
+    switch (state_) {
+        case State::reading:
+            if (!is_linked()) context_.deadlines.set(*this, kIdleGrace);
+            return;
+        case State::waiting:
+        case State::connecting:
+        case State::exchanging:
+            // An answer that has begun has promised to go on: its connection gets the grace.
+            if (!answer_.is_begun()) close_after_ = true;
+            return;
+        case State::answering:
+        case State::closing:
+        case State::closed:
+            return;
+    }
+}
+
+/// The grace of an idle connection is over. A client that starts to send at this very moment must not lose its call:
+/// from here on its write fails, and nothing of it has left; what it has sent before is read and answered.
+void Client::end_idle() {
+    if (!channel_.out.empty()) return context_.deadlines.set(*this, kIdleGrace);          // still takes its last answer
+    if (!channel_.in.empty()) return context_.deadlines.set(*this, context_.head_limit);  // has begun a request
+    channel_.stream.shut_down_reading();
+    channel_.note(EPOLLIN | EPOLLRDHUP);
 }
 
 void Client::on_withdrawn() {

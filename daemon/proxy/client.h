@@ -8,6 +8,7 @@
 #include "daemon/http/head_parser.h"
 #include "daemon/metrics/call_meter.h"
 #include "daemon/proxy/answer_writer.h"
+#include "daemon/proxy/paths_answer.h"
 #include "daemon/proxy/request_body.h"
 #include "daemon/proxy/upstream.h"
 #include "daemon/stream/channel.h"
@@ -31,6 +32,8 @@ public:
     static constexpr std::chrono::seconds kDrainLimit{60};
     /// Ours: for the peer to read the last answer and close, after we have said that we will.
     static constexpr std::chrono::seconds kLingerLimit{2};
+    /// Ours: while brokerd drains, a connection on which nothing has come for this long is closed.
+    static constexpr std::chrono::milliseconds kIdleGrace{500};
 
     Client(ThreadContext& context, RouteSlot& slot, UniqueFd connected);
     ~Client() override;
@@ -41,6 +44,8 @@ public:
     void on_route_changed();
     /// The slot goes away: end now what is idle or waiting, and the rest after its present exchange.
     void on_withdrawn();
+    /// The process will end: finish the present request, and answer one that comes within the grace, as the last one.
+    void on_draining();
 
     [[nodiscard]] bool is_waiting() const noexcept { return state_ == State::waiting; }
 
@@ -66,6 +71,7 @@ private:
         waiting,     ///< a request waits for the plugin to become active
         connecting,  ///< … for its upstream connection
         exchanging,  ///< request and answer are under way
+        answering,   ///< an answer that was held is being written
         closing,     ///< the last answer is being written; what still comes is thrown away
         closed,
     };
@@ -99,6 +105,12 @@ private:
     void start_closing();
     [[nodiscard]] bool finish_closing();
     void close();
+    void end_idle();
+    void release_upstream(bool reusable);
+    void expect_paths();
+    void end_paths_answer(bool reusable);
+    void refuse_paths_answer(const std::string& plugin, const std::string& problem);
+    [[nodiscard]] bool write_paths_answer();
     void limit_answer();
     void answer_late();
     /// "plugin NAME (URL)", for messages.
@@ -114,6 +126,7 @@ private:
     std::string path_;     ///< the request's; kept because the head's bytes go
     RequestBody body_;
     AnswerWriter answer_;
+    std::unique_ptr<PathsAnswer> paths_answer_;  ///< the present request's, where its answer tells paths
     MeteredCall call_;
     EventLoop::Clock::time_point waiting_since_{};
     // Of the present request:
@@ -128,6 +141,7 @@ private:
     bool upstream_is_reused_ = false;
     // Of the connection:
     bool withdrawn_ = false;
+    bool draining_ = false;
     bool in_progress_ = false;
     bool shut_down_ = false;
 };

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/letter_case.h"
 #include "common/plugin_name.h"
 #include "daemon/http/head_parser.h"
 #include "daemon/proxy/message_writer.h"
@@ -17,9 +18,21 @@
 // is looked at before use on TCP (Upstream::is_stale).
 
 namespace brokerd {
+namespace {
+
+/// What is to be read on the way must not come compressed.
+void ask_for_plain_answer(HttpHead& request) {
+    for (HttpField& field : request.fields) {
+        if (equals_ignoring_case(field.name, "Accept-Encoding")) field.kind = FieldKind::hop_by_hop;
+    }
+}
+
+}  // namespace
 
 void Client::forward() {
     if (!call_.is_running()) call_.start(slot_.meter().method(path_), context_.loop.now());
+    if (slot_.route().paths) [[unlikely]]
+        expect_paths();
     upstream_ = slot_.idle().take();
     upstream_is_reused_ = upstream_ != nullptr;
     if (!upstream_is_reused_) return connect();
@@ -68,6 +81,8 @@ void Client::write_request() {
         HeadParser again;
         static_cast<void>(again.parse_request(channel_.in.bytes(), context_.parsed));
     }
+    if (paths_answer_) [[unlikely]]
+        ask_for_plain_answer(context_.parsed);
     write_request_head(out, context_.parsed, *upstream_->target());
     consume_head();
 }
@@ -135,17 +150,24 @@ void Client::on_response_head(const HttpHead& head) {
         answer_.write_interim(head, client_http11_);
         return;
     }
+    if (paths_answer_) [[unlikely]] {
+        // The deadline stands: the engine gets no byte before the last has come.
+        if (head.status == 200) return paths_answer_->begin(upstream_->channel().in.bytes().substr(0, head.bytes));
+        paths_answer_.reset();
+    }
     DeadlineList::clear(*this);
     answer_.begin(head, {client_http11_, head_only_, close_after_ || withdrawn_ || !body_.is_done()});
 }
 
 std::size_t Client::take_body(std::string_view piece) {
-    const std::size_t taken = answer_.take_body(piece);
+    const std::size_t taken = paths_answer_ ? paths_answer_->take_body(piece) : answer_.take_body(piece);
     call_.add_answer_bytes(taken);
     return taken;
 }
 
 UpstreamUser::Taken Client::take_block(ByteQueue& bytes) {
+    if (paths_answer_) [[unlikely]]
+        return Taken::refused;
     const std::size_t size = bytes.size();
     const Taken taken = answer_.take_block(bytes);
     if (taken == Taken::all) call_.add_answer_bytes(size);
@@ -153,25 +175,77 @@ UpstreamUser::Taken Client::take_block(ByteQueue& bytes) {
 }
 
 UpstreamUser::Piped Client::pipe_body(Channel& from, std::uint64_t limit) {
+    if (paths_answer_) [[unlikely]]
+        return {};
     const Piped piped = answer_.pipe_body(from, limit);
     call_.add_answer_bytes(piped.came);
     return piped;
 }
 
 void Client::on_response_end(bool reusable) {
+    if (paths_answer_) [[unlikely]]
+        return end_paths_answer(reusable);
     answer_.finish();
     call_.finish(answer_.status() < 400 ? Outcome::ok : Outcome::plugin_error, context_.loop.now());
+    release_upstream(reusable);
+    end_request(answer_.is_last() || withdrawn_);
+    write_later();
+}
+
+void Client::release_upstream(bool reusable) {
     if (reusable && body_.is_done()) {
         slot_.park(std::move(upstream_));
         upstream_.reset();
     } else {
         drop_upstream();
     }
-    end_request(answer_.is_last() || withdrawn_);
+}
+
+/// The request that is forwarded now is one whose answer tells paths as the plugin sees them, if it is.
+void Client::expect_paths() {
+    paths_answer_ =
+        answer_tells_paths(path_) && !head_only_ ? std::make_unique<PathsAnswer>(slot_.route().paths) : nullptr;
+}
+
+void Client::end_paths_answer(bool reusable) {
+    const std::string plugin = plugin_text();
+    release_upstream(reusable);
+    const auto length = paths_answer_->rewrite();
+    if (!length) return refuse_paths_answer(plugin, length.error().message);
+    DeadlineList::clear(*this);
+    call_.finish(Outcome::ok, context_.loop.now());
+    HeadParser again;
+    HttpHead head;
+    static_cast<void>(again.parse_response(paths_answer_->head(), head, true));  // it was valid, so it still is
+    answer_.begin(head, {client_http11_, false, close_after_ || withdrawn_ || !body_.is_done(), *length});
+    state_ = State::answering;
     write_later();
 }
 
+/// An answer that could tell wrong paths must not reach the engine, which would mount them.
+void Client::refuse_paths_answer(const std::string& plugin, const std::string& problem) {
+    if (!body_.is_done()) close_after_ = true;
+    answer_error(502, fmt::format("the answer of {} to the call {} cannot be handed on: {}; the call may have been "
+                                  "carried out and is not repeated",
+                                  plugin, escaped(path_, 100), problem));
+    write_later();
+}
+
+bool Client::write_paths_answer() {
+    if (paths_answer_->write(channel_.out)) {
+        end_request(answer_.is_last() || withdrawn_);
+        return true;
+    }
+    channel_.flush();
+    return channel_.out.room() > 0 && !channel_.write_broken;
+}
+
 void Client::on_upstream_turn_end() {
+    if (paths_answer_ && paths_answer_->is_too_long()) [[unlikely]] {
+        const std::string plugin = plugin_text();
+        drop_upstream();
+        refuse_paths_answer(plugin, fmt::format("it is longer than {} MiB", kMaxPathsAnswer >> 20));
+    }
     progress();
 }
 

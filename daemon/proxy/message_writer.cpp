@@ -92,11 +92,13 @@ void write_response_head(ByteQueue& out, const HttpHead& response, const AnswerF
     writer.add({status.data(), status.size()});
     writer.add(response.reason);
     writer.add("\r\n");
-    const bool has_no_length = response.status < 200 || response.status == 204;  // RFC 9110 8.6
+    const bool has_no_length =
+        response.status < 200 || response.status == 204 || framing.new_length.has_value();  // RFC 9110 8.6
     writer.add_fields(response, [&](const HttpField& field) {
         return field.kind < FieldKind::hop_by_hop && !(has_no_length && field.kind == FieldKind::content_length);
     });
     if (framing.body == BodyFraming::chunked) writer.add("Transfer-Encoding: chunked\r\n");
+    if (framing.new_length) writer.add(fmt::format("Content-Length: {}\r\n", *framing.new_length));
     if (response.status >= 200) {
         if (framing.close) {
             writer.add("Connection: close\r\n");

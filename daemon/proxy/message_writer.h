@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,7 @@ struct AnswerFraming {
     BodyFraming body = BodyFraming::none;  ///< length: the field is forwarded as it came
     bool client_http11 = true;
     bool close = false;
+    std::optional<std::uint64_t> new_length{};  ///< the body is not the one that the head announced, but this long
 };
 
 /// The answer as the client gets it. Same precondition.

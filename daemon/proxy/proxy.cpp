@@ -1,5 +1,7 @@
 #include "daemon/proxy/proxy.h"
 
+#include <utility>
+
 #include "daemon/proxy/proxy_thread.h"
 
 namespace brokerd {
@@ -61,6 +63,28 @@ void Proxy::set_route(const std::shared_ptr<const Route>& route) {
 
 void Proxy::withdraw(std::uint64_t id) {
     for (const auto& thread : threads_) thread->withdraw(id);
+}
+
+void Proxy::drain(std::chrono::milliseconds limit, std::function<void()> done) {
+    const auto draining = std::make_shared<Draining>();
+    draining->done = std::move(done);
+    draining->threads_left = threads_.size();
+    // The timer is the only one that outlives its object's owner: it must not keep it.
+    draining->limit = loop_.after(limit, [weak = std::weak_ptr{draining}] {
+        if (const auto late = weak.lock()) finish(*late);
+    });
+    draining_ = draining;
+    for (const auto& thread : threads_) {
+        thread->drain([&loop = loop_, draining] {
+            loop.post([draining] {
+                if (--draining->threads_left == 0) finish(*draining);
+            });
+        });
+    }
+}
+
+void Proxy::finish(Draining& draining) {
+    if (const auto done = std::exchange(draining.done, {})) done();
 }
 
 std::unique_ptr<Proxy::Call> Proxy::handshake(std::uint64_t id, std::shared_ptr<const Target> target,

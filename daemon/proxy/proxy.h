@@ -33,12 +33,20 @@ public:
     Proxy(const Proxy&) = delete;
     Proxy& operator=(const Proxy&) = delete;
 
-    /// Starts to serve `listener` (listening, non-blocking) by `route`.
+    /// Starts to serve `listener` (listening, non-blocking) by `route`. For an id that is published already the
+    /// listener is added: a plugin may have several names, with one route, one set of counters, and one max_connections
+    /// for all.
     void publish(UniqueFd listener, const std::shared_ptr<const Route>& route);
     /// Replaces the route of the same id.
     void set_route(const std::shared_ptr<const Route>& route);
-    /// Stops listening; calls under way are finished, waiting ones are answered with an error.
+    /// Stops listening, on all of its sockets; calls under way are finished, waiting ones are answered with an error.
     void withdraw(std::uint64_t id);
+
+    /// Before the process ends: no more connections are accepted (they wait in the backlog, for whoever has the sockets
+    /// next), requests under way are finished and answered with `Connection: close`, and idle connections are closed
+    /// once their client has sent nothing for a moment. `done` is called when no connection is left, or after `limit`;
+    /// what is left then, as requests that wait for a plugin to become active, ends with this object. Once only.
+    void drain(std::chrono::milliseconds limit, std::function<void()> done);
 
     /// Asks the plugin `id` at `target` for its manifest, within `limit`.
     [[nodiscard]] std::unique_ptr<Call> handshake(std::uint64_t id, std::shared_ptr<const Target> target,
@@ -51,8 +59,17 @@ public:
 private:
     [[nodiscard]] ProxyThread& thread_of(std::uint64_t id) { return *threads_[id % threads_.size()]; }
 
+    /// What drain() waits for.
+    struct Draining {
+        std::function<void()> done;  ///< empty once called
+        std::size_t threads_left = 0;
+        std::unique_ptr<Scheduler::Timer> limit;
+    };
+    static void finish(Draining& draining);
+
     CoreLoop& loop_;
     std::uint64_t last_call_ = 0;
+    std::shared_ptr<Draining> draining_;
     std::vector<std::unique_ptr<ProxyThread>> threads_;
     const std::shared_ptr<CountsCollector> collector_ = std::make_shared<CountsCollector>(loop_, threads_);
 };

@@ -34,8 +34,12 @@ void ProxyThread::run() noexcept {
 
 void ProxyThread::publish(std::shared_ptr<const UniqueFd> listener, std::shared_ptr<const Route> route) {
     context_.loop.post([this, listener = std::move(listener), route = std::move(route)] {
-        const std::uint64_t id = route->id;
-        slots_[id] = std::make_unique<RouteSlot>(context_, reports_, listener, route);
+        auto& slot = slots_[route->id];
+        if (!slot) {
+            slot = std::make_unique<RouteSlot>(context_, reports_, route);
+            if (draining_) slot->drain({});
+        }
+        slot->add(listener);
     });
 }
 
@@ -53,6 +57,22 @@ void ProxyThread::withdraw(std::uint64_t id) {
         withdrawn_.insert(std::move(slot));
         leaving.withdraw([this, id] { context_.loop.post([this, id] { withdrawn_.erase(id); }); });
     });
+}
+
+void ProxyThread::drain(std::function<void()> drained) {
+    context_.loop.post([this, drained = std::move(drained)] {
+        draining_ = true;
+        drained_ = drained;
+        draining_slots_ = slots_.size() + withdrawn_.size() + 1;  // one more, so that it does not end within this
+        for (const auto* slots : {&slots_, &withdrawn_}) {
+            for (const auto& [id, slot] : *slots) slot->drain([this] { on_slot_drained(); });
+        }
+        on_slot_drained();
+    });
+}
+
+void ProxyThread::on_slot_drained() {
+    if (--draining_slots_ == 0) drained_();
 }
 
 void ProxyThread::handshake(std::uint64_t call, std::uint64_t id, std::shared_ptr<const Target> target,

@@ -25,9 +25,12 @@ public:
     ProxyThread(const ProxyThread&) = delete;
     ProxyThread& operator=(const ProxyThread&) = delete;
 
+    /// A further listener for a route that is there already is added to it.
     void publish(std::shared_ptr<const UniqueFd> listener, std::shared_ptr<const Route> route);
     void set_route(std::shared_ptr<const Route> route);
     void withdraw(std::uint64_t id);
+    /// `drained` is called on this thread once no client is left; no new ones are accepted. Once only.
+    void drain(std::function<void()> drained);
 
     /// `done` is called on this thread.
     void handshake(std::uint64_t call, std::uint64_t id, std::shared_ptr<const Target> target,
@@ -39,6 +42,7 @@ public:
 
 private:
     void run() noexcept;
+    void on_slot_drained();
 
     const RouteReports reports_;
     ThreadContext context_;
@@ -46,6 +50,9 @@ private:
     std::unordered_map<std::uint64_t, std::unique_ptr<RouteSlot>> slots_;
     std::unordered_map<std::uint64_t, std::unique_ptr<RouteSlot>> withdrawn_;
     std::unordered_map<std::uint64_t, std::shared_ptr<Handshake>> handshakes_;
+    std::function<void()> drained_;
+    std::size_t draining_slots_ = 0;
+    bool draining_ = false;
     std::thread thread_;
 };
 

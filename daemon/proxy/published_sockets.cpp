@@ -18,7 +18,9 @@
 // after a crash, and dockerd's scan of the directory does not follow symbolic links (it does for a single name), so
 // that a query by capability would miss the plugin.
 //
-// Order of publishing, so that a crash at any point leaves every file of ours provable: an old RUNTIME socket is
+// A socket that systemd has kept since an earlier process is gone on with as it is. All else is bound anew.
+//
+// Order of publishing anew, so that a crash at any point leaves every file of ours provable: an old RUNTIME socket is
 // renamed aside (its inode stays below RUNTIME), the new one is bound, linked over the engine's name, and only then is
 // the old one deleted.
 
@@ -41,6 +43,16 @@ bool is_socket(const struct stat& status) {
     return S_ISSOCK(status.st_mode);
 }
 
+bool is_same_file(const struct stat& status, const std::string& path) {
+    const auto other = status_of(path);
+    return other && other->st_dev == status.st_dev && other->st_ino == status.st_ino;
+}
+
+/// For root and `group`. False, with errno, where that fails.
+bool set_access(const std::string& path, std::optional<gid_t> group) {
+    return ::chmod(path.c_str(), 0660) == 0 && (!group || ::chown(path.c_str(), static_cast<uid_t>(-1), *group) == 0);
+}
+
 /// Bound, listening, for root and `group`; nothing is left at `path` where that fails.
 Result<UniqueFd> listen_on(const std::string& path, std::optional<gid_t> group) {
     sockaddr_un address{};
@@ -57,8 +69,7 @@ Result<UniqueFd> listen_on(const std::string& path, std::optional<gid_t> group) 
         return fail(fmt::format("{} cannot be bound: {}", path, errno_text(errno)));
     }
     // Nobody can connect before listen(): the mode that the umask gave is never in force.
-    if (::chmod(path.c_str(), 0660) != 0 || (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) ||
-        ::listen(socket.get(), kBacklog) != 0) {
+    if (!set_access(path, group) || ::listen(socket.get(), kBacklog) != 0) {
         const int code = errno;
         ::unlink(path.c_str());
         return fail(fmt::format("{} cannot be made ready: {}", path, errno_text(code)));
@@ -79,8 +90,11 @@ UniqueFd lock_directory(const std::string& path) {
 }  // namespace
 
 PublishedSockets::PublishedSockets(std::string runtime_directory, std::string engine_directory,
-                                   std::optional<gid_t> group)
-    : own_root_{std::move(runtime_directory) + "/plugins"}, engine_root_{std::move(engine_directory)}, group_{group} {
+                                   std::optional<gid_t> group, KeptSockets kept)
+    : own_root_{std::move(runtime_directory) + "/plugins"},
+      engine_root_{std::move(engine_directory)},
+      group_{group},
+      kept_{std::move(kept)} {
     fs::create_directories(own_root_);
     lock_ = lock_directory(own_root_);
     fs::create_directories(engine_root_);
@@ -103,38 +117,68 @@ bool PublishedSockets::is_ours(const struct stat& status) const {
 
 Result<PublishedSockets::Published> PublishedSockets::publish(const PluginName& name, bool for_engines) {
     const std::string path = own_path(name);
+    Bound bound{go_on_with_kept(name, path), {}, {}};
+    if (!bound.listener) {
+        auto anew = bind_anew(name, path);
+        if (!anew) return fail(anew.error());
+        bound = *std::move(anew);
+    }
+    Published published;
+    published.listener = std::move(bound.listener);
+    published.paths.push_back(path);
+    if (for_engines) {
+        published.warning = link_for_engines(name, path);
+        if (published.warning.empty()) published.paths.push_back(engine_path(name));
+    } else {
+        remove_if_ours(engine_path(name));
+    }
+    if (bound.replaced) discard(bound.aside, *bound.replaced, engine_path(name));
+    return published;
+}
+
+/// Empty where nothing was kept that can be used.
+UniqueFd PublishedSockets::go_on_with_kept(const PluginName& name, const std::string& path) {
+    UniqueFd kept = kept_.take(name, path);
+    if (!kept) return kept;
+    const auto status = status_of(path);
+    if (!status || !set_access(path, group_)) {
+        kept_.forget(name);
+        return UniqueFd{};
+    }
+    note_published(name, *status);
+    return kept;
+}
+
+void PublishedSockets::note_published(const PluginName& name, const struct stat& status) {
+    const Inode inode{status.st_dev, status.st_ino};
+    published_.insert_or_assign(name.str(), inode);
+    published_inodes_.insert(inode);
+}
+
+Result<PublishedSockets::Bound> PublishedSockets::bind_anew(const PluginName& name, const std::string& path) {
     std::error_code error;
     fs::create_directories(fs::path{path}.parent_path(), error);
     if (error) return fail(fmt::format("the directory of {} cannot be made: {}", path, error.message()));
 
-    const std::string aside = own_root_ + "/" + std::string{kAside} + std::to_string(::getpid());
-    const auto replaced = status_of(path);
-    if (replaced && !is_socket(*replaced)) {
+    Bound bound{{}, own_root_ + "/" + std::string{kAside} + std::to_string(::getpid()), status_of(path)};
+    if (bound.replaced && !is_socket(*bound.replaced)) {
         return fail(fmt::format(
             "{} is there and is no socket; a plugin's name cannot be the beginning of another's path", path));
     }
-    if (replaced && ::rename(path.c_str(), aside.c_str()) != 0) {
+    if (bound.replaced && ::rename(path.c_str(), bound.aside.c_str()) != 0) {
         return fail(fmt::format("the old {} cannot be moved aside: {}", path, errno_text(errno)));
     }
     auto socket = listen_on(path, group_);
     if (!socket) {
-        if (replaced) ::rename(aside.c_str(), path.c_str());
+        if (bound.replaced) ::rename(bound.aside.c_str(), path.c_str());
         return fail(socket.error());
     }
-    Published published;
-    published.listener = *std::move(socket);
-    published.paths.push_back(path);
+    bound.listener = *std::move(socket);
     if (const auto status = status_of(path)) {
-        const Inode inode{status->st_dev, status->st_ino};
-        published_.insert_or_assign(name.str(), inode);
-        published_inodes_.insert(inode);
+        note_published(name, *status);
+        kept_.keep(name, bound.listener.get(), *status);
     }
-    if (for_engines) {
-        published.warning = link_for_engines(name, path);
-        if (published.warning.empty()) published.paths.push_back(engine_path(name));
-    }
-    if (replaced) discard(aside, *replaced, engine_path(name));
-    return published;
+    return bound;
 }
 
 /// Deletes a socket of an earlier process under all its names. Its inode number is free from then on, perhaps for the
@@ -161,9 +205,12 @@ std::string PublishedSockets::link_for_engines(const PluginName& name, const std
     std::error_code error;
     fs::create_directories(fs::path{path}.parent_path(), error);
     if (error) return fmt::format("the directory of {} cannot be made: {}", path, error.message());
-    if (const auto status = status_of(path); status && !is_ours(*status)) {
-        return fmt::format("{} is there already and is not brokerd's; remove it to let engines use the brokered plugin",
-                           path);
+    if (const auto status = status_of(path)) {
+        if (!is_ours(*status)) {
+            return fmt::format(
+                "{} is there already and is not brokerd's; remove it to let engines use the brokered plugin", path);
+        }
+        if (is_same_file(*status, from)) return {};  // a link of it, as rename() would see and leave both names
     }
     const std::string fresh = engine_root_ + "/" + std::string{kFresh};
     ::unlink(fresh.c_str());
@@ -182,6 +229,7 @@ std::string PublishedSockets::link_for_engines(const PluginName& name, const std
 void PublishedSockets::withdraw(const PluginName& name) {
     const auto found = published_.find(name.str());
     if (found == published_.end()) return;
+    kept_.forget(name);
     // The engine's name first: while it exists, the inode below our own root proves that it is ours.
     remove_if_ours(engine_path(name));
     remove_empty_parents(engine_root_, engine_path(name));
@@ -222,6 +270,7 @@ void PublishedSockets::remove_leftovers() {
         remove_empty_parents(path.starts_with(own_root_ + "/") ? own_root_ : engine_root_, path);
     }
     leftovers_.clear();
+    kept_.forget_untaken();
 }
 
 }  // namespace brokerd

@@ -12,6 +12,7 @@
 #include "common/manifest.h"
 #include "common/result.h"
 #include "daemon/proxy/answer_limits.h"
+#include "daemon/proxy/path_rewrite.h"
 #include "daemon/tls/tls_context.h"
 
 namespace brokerd {
@@ -58,6 +59,9 @@ struct Route {
     std::chrono::milliseconds wait_limit{30'000};
     /// To the first byte of an answer (DESIGN.md section 7). Never null.
     std::shared_ptr<const AnswerLimits> answer_limits;
+    /// How the paths in its answers are to be rewritten; null: not at all (a plugin that brokerd does not run). To be
+    /// set in every state, because an answer to an earlier request may come in any.
+    std::shared_ptr<const PathRewrite> paths;
 };
 
 }  // namespace brokerd

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "common/os/system_error.h"
 #include "daemon/loop/log.h"
@@ -17,41 +18,40 @@ constexpr std::chrono::seconds kWarningPause{10};
 
 }  // namespace
 
-RouteSlot::RouteSlot(ThreadContext& context, const RouteReports& reports, std::shared_ptr<const UniqueFd> listener,
-                     std::shared_ptr<const Route> route)
+RouteSlot::RouteSlot(ThreadContext& context, const RouteReports& reports, std::shared_ptr<const Route> route)
     : context_{context},
       reports_{reports},
-      listener_{std::move(listener)},
       route_{std::move(route)},
-      idle_{context, [this](const std::shared_ptr<const Target>& target) { reports_.suspect(route_->id, target); }} {
-    listen();
-}
+      idle_{context, [this](const std::shared_ptr<const Target>& target) { reports_.suspect(route_->id, target); }} {}
 
 RouteSlot::~RouteSlot() {
     stop_listening();
     drop_idle();
 }
 
+void RouteSlot::add(std::shared_ptr<const UniqueFd> listener) {
+    const bool was_listening = listening_;
+    stop_listening();
+    listeners_.push_back(std::make_unique<Listener>(*this, std::move(listener)));
+    if (was_listening || listeners_.size() == 1) listen();
+}
+
 void RouteSlot::listen() {
-    if (listening_ || !listener_ || is_full()) return;
+    if (listening_ || draining_ || is_full()) return;
     // Level-triggered and exclusive: one of several proxy threads wakes up for a new connection.
-    context_.loop.add(listener_->get(), EPOLLIN | EPOLLEXCLUSIVE, *this);
+    for (const auto& listener : listeners_) context_.loop.add(listener->fd(), EPOLLIN | EPOLLEXCLUSIVE, *listener);
     listening_ = true;
 }
 
 void RouteSlot::stop_listening() {
     if (!listening_) return;
-    context_.loop.remove(listener_->get());
+    for (const auto& listener : listeners_) context_.loop.remove(listener->fd());
     listening_ = false;
 }
 
-void RouteSlot::on_events(std::uint32_t) {
-    accept_some();
-}
-
-void RouteSlot::accept_some() {
+void RouteSlot::accept_some(int listener) {
     for (int i = 0; i < kAcceptsPerTurn && listening_; ++i) {
-        UniqueFd connected{::accept4(listener_->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+        UniqueFd connected{::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
         if (!connected) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
                 // The connection stays in the backlog and the listener stays ready: look away for a while.
@@ -97,13 +97,23 @@ void RouteSlot::set_route(std::shared_ptr<const Route> route) {
 
 void RouteSlot::withdraw(std::function<void()> emptied) {
     stop_listening();
-    listener_.reset();
+    for (const auto& listener : listeners_) listener->close();
     drop_idle();
     emptied_ = std::move(emptied);
     std::vector<std::shared_ptr<Client>> all;
     for (const auto& [pointer, client] : clients_) all.push_back(client);
     for (const auto& client : all) client->on_withdrawn();
     if (clients_.empty() && emptied_) emptied_();
+}
+
+void RouteSlot::drain(std::function<void()> drained) {
+    draining_ = true;
+    stop_listening();
+    drained_ = std::move(drained);
+    std::vector<std::shared_ptr<Client>> all;
+    for (const auto& [pointer, client] : clients_) all.push_back(client);
+    for (const auto& client : all) client->on_draining();
+    if (clients_.empty() && drained_) std::exchange(drained_, {})();
 }
 
 void RouteSlot::park(std::shared_ptr<Upstream> upstream) {
@@ -155,6 +165,7 @@ void RouteSlot::note_closed(Client& client) {
     if (found == clients_.end()) return;
     context_.loop.retire(std::move(found->second));
     clients_.erase(found);
+    if (clients_.empty() && drained_) context_.loop.post(std::exchange(drained_, {}));
     if (emptied_) {
         if (clients_.empty()) context_.loop.post(emptied_);
     } else if (!is_linked()) {

@@ -27,17 +27,21 @@ struct RouteReports {
     std::function<void(std::uint64_t id, std::string capability)> lacking;
 };
 
-/// One plugin on one proxy thread: its listening socket, its clients, and its idle upstream connections.
+/// One plugin on one proxy thread: its listening sockets, its clients, and its idle upstream connections.
 /// Thread: that proxy thread's.
-class RouteSlot final : public EventHandler, public Deadline, private IdleKeeper {
+class RouteSlot final : public Deadline, private IdleKeeper {
 public:
-    RouteSlot(ThreadContext& context, const RouteReports& reports, std::shared_ptr<const UniqueFd> listener,
-              std::shared_ptr<const Route> route);
+    RouteSlot(ThreadContext& context, const RouteReports& reports, std::shared_ptr<const Route> route);
     ~RouteSlot() override;
 
+    /// Listens on this one, too.
+    void add(std::shared_ptr<const UniqueFd> listener);
     void set_route(std::shared_ptr<const Route> route);
     /// Stops listening; `emptied` is called once the last client has gone, perhaps at once.
     void withdraw(std::function<void()> emptied);
+    /// Accepts no more, and lets each client finish what it is at; `drained` is called once no client is left, perhaps
+    /// at once. The sockets stay open.
+    void drain(std::function<void()> drained);
 
     [[nodiscard]] const Route& route() const noexcept { return *route_; }
     /// Whether a request may be forwarded now.
@@ -62,20 +66,32 @@ public:
     void note_lacking(const std::string& capability);
     void note_closed(Client& client);
 
-    void on_events(std::uint32_t events) override;
     void on_deadline() override;
 
 private:
+    /// One of the sockets, as the loop knows it. Lives as long as the slot.
+    class Listener final : public EventHandler {
+    public:
+        Listener(RouteSlot& slot, std::shared_ptr<const UniqueFd> socket) : slot_{slot}, socket_{std::move(socket)} {}
+        void on_events(std::uint32_t) override { slot_.accept_some(fd()); }
+        [[nodiscard]] int fd() const noexcept { return socket_ ? socket_->get() : -1; }
+        void close() noexcept { socket_.reset(); }
+
+    private:
+        RouteSlot& slot_;
+        std::shared_ptr<const UniqueFd> socket_;
+    };
+
     [[nodiscard]] bool is_full() const noexcept { return clients_.size() >= context_.clients_per_socket; }
     void listen();
     void stop_listening();
-    void accept_some();
+    void accept_some(int listener);
     void on_idle_end(Upstream& ended) override;
     void drop_idle();
 
     ThreadContext& context_;
     const RouteReports& reports_;
-    std::shared_ptr<const UniqueFd> listener_;
+    std::vector<std::unique_ptr<Listener>> listeners_;
     std::shared_ptr<const Route> route_;
     bool listening_ = false;
     bool suspended_ = false;  ///< told the core that the plugin is down; its next Route decides
@@ -86,6 +102,8 @@ private:
     IdlePool idle_;
     std::shared_ptr<Upstream> handshaken_;
     std::function<void()> emptied_;
+    std::function<void()> drained_;
+    bool draining_ = false;
 };
 
 }  // namespace brokerd

@@ -94,6 +94,10 @@ void Stream::shut_down_writing() noexcept {
     ::shutdown(socket_.get(), SHUT_WR);
 }
 
+void Stream::shut_down_reading() noexcept {
+    ::shutdown(socket_.get(), SHUT_RD);
+}
+
 void Stream::close() noexcept {
     if (tls_) tls_->say_goodbye();
     tls_.reset();

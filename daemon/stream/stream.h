@@ -58,6 +58,9 @@ public:
     [[nodiscard]] bool tls_refused() const noexcept { return tls_refused_; }
     /// No more will be written: lets the peer see the end while its own bytes are still read.
     void shut_down_writing() noexcept;
+    /// Nothing more can come: on a Unix socket what the peer writes from now on fails at once. What it has written
+    /// before can still be read, and then the end shows.
+    void shut_down_reading() noexcept;
     void close() noexcept;
 
 private:
