@@ -1,5 +1,7 @@
 #include "daemon/core/endpoint_transport.h"
 
+#include "common/json_members.h"
+
 namespace brokerd {
 namespace {
 
@@ -22,6 +24,18 @@ HandshakeReply to_reply(HandshakeOutcome outcome) {
         std::abort();
     }();
     return {kind, outcome.status, std::move(outcome.body), std::move(outcome.reason)};
+}
+
+HandshakeReply declared_manifest(const std::vector<std::string>& capabilities) {
+    return {HandshakeReply::Kind::answered,
+            200,
+            json_text([&](JsonWriter& writer) {
+                writer.StartObject();
+                write_key(writer, "Implements");
+                write_strings(writer, capabilities);
+                writer.EndObject();
+            }),
+            {}};
 }
 
 }  // namespace
@@ -66,7 +80,9 @@ std::unique_ptr<PluginTransport::Call> EndpointTransport::handshake(std::chrono:
             if (!pending->done) return;
             last_answered_ = outcome.kind == HandshakeOutcome::Kind::answered;
             last_refused_ = outcome.kind == HandshakeOutcome::Kind::refused;
-            pending->finish(to_reply(std::move(outcome)));
+            HandshakeReply reply = to_reply(std::move(outcome));
+            if (reply.status == 404 && !declared_.empty()) reply = declared_manifest(declared_);
+            pending->finish(std::move(reply));
         });
     };
     const auto use = [this, pending, ask](Result<std::shared_ptr<const Target>, Target::Problem> prepared) {

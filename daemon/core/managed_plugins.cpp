@@ -8,15 +8,6 @@
 namespace brokerd {
 namespace {
 
-/// As engines call what a config declares ("docker.volumedriver/1.0"), where Docker knows it.
-std::vector<std::string> capabilities(const PluginConfig& config) {
-    std::vector<std::string> names;
-    for (const InterfaceType& type : config.interface_types) {
-        if (type.prefix == "docker") names.emplace_back(capability_of_type(type.capability));
-    }
-    return names;
-}
-
 std::string change(const PluginRecord& before, const PluginRecord& now) {
     if (before.manifest_digest != now.manifest_digest) return "upgraded";
     if (before.enabled != now.enabled) return now.enabled ? "enabled" : "disabled";
@@ -24,6 +15,14 @@ std::string change(const PluginRecord& before, const PluginRecord& now) {
 }
 
 }  // namespace
+
+std::vector<std::string> declared_capabilities(const PluginConfig& config) {
+    std::vector<std::string> names;
+    for (const InterfaceType& type : config.interface_types) {
+        if (type.prefix == "docker") names.emplace_back(capability_of_type(type.capability));
+    }
+    return names;
+}
 
 void ManagedPlugins::apply(const std::vector<PluginRecordPtr>& records) {
     std::map<std::string, PluginRecordPtr> now;
@@ -49,7 +48,7 @@ void ManagedPlugins::tell(std::string action, const PluginRecord& record, std::s
     event.action = std::move(action);
     event.plugin = record.name;
     event.kind = "managed";
-    event.implements = capabilities(*record.config);
+    event.implements = declared_capabilities(*record.config);
     event.detail = std::move(detail);
     tell_(std::move(event));
 }
@@ -58,8 +57,8 @@ PluginView ManagedPlugins::view(const PluginRecord& record) const {
     PluginView view;
     view.name = record.name;
     view.kind = "managed";
-    view.state = record.enabled ? "enabled" : "disabled";
-    view.implements = capabilities(*record.config);
+    view.state = "disabled";
+    view.implements = declared_capabilities(*record.config);
     view.definition = directory_of(record);
     view.reason = record.broken;
     view.since = record.updated;

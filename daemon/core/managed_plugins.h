@@ -11,6 +11,9 @@
 
 namespace brokerd {
 
+/// As engines call what a config declares ("docker.volumedriver/1.0"), where Docker knows it.
+[[nodiscard]] std::vector<std::string> declared_capabilities(const PluginConfig& config);
+
 /// The installed plugins as the core knows them: what the operator asked for, told by whoever keeps it on disk.
 /// Thread: the core loop's.
 class ManagedPlugins {
@@ -26,6 +29,7 @@ public:
     /// Nothing can be known of them: the state root cannot be used, for this reason.
     void set_unavailable(std::string reason) { unavailable_ = std::move(reason); }
 
+    /// As they lie on disk; whether one runs is for others to add.
     [[nodiscard]] std::vector<PluginView> list() const;
     /// By name, with or without the tag "latest", or by ID.
     [[nodiscard]] std::optional<PluginView> find(const std::string& name) const;

@@ -28,6 +28,11 @@ struct PluginEntry {
     PluginDefinition definition;
     std::vector<PluginName> names;  ///< that it is offered under; none where the definition's name is bad
 
+    std::string managed_id;                    ///< of a managed plugin: its ID; empty for others
+    std::vector<std::string> declared;         ///< of a managed plugin: the capabilities that its config declares
+    std::shared_ptr<const PathRewrite> paths;  ///< of a managed plugin
+    std::chrono::milliseconds window{};        ///< of a managed plugin: for its first answer
+
     // Of a valid definition:
     std::unique_ptr<EndpointTransport> transport;
     std::unique_ptr<Activation> activation;               ///< uses transport
@@ -41,6 +46,7 @@ struct PluginEntry {
     std::map<std::string, unsigned> lacking;  ///< capabilities asked for in vain, and how often
 
     [[nodiscard]] bool is_valid() const noexcept { return activation != nullptr; }
+    [[nodiscard]] bool is_managed() const noexcept { return !managed_id.empty(); }
 };
 
 /// The state's name for people and for the API.

@@ -12,9 +12,6 @@ namespace {
 
 /// Ours: resolvers and certificate files; what hangs in the resolver holds up other names only beyond this many.
 constexpr std::size_t kMaxWorkers = 16;
-/// Ours: capabilities remembered per plugin that it was asked for in vain.
-constexpr std::size_t kMaxLacking = 16;
-
 Route::State route_state(Activation::State state) {
     switch (state) {
         case Activation::State::discovered:
@@ -32,20 +29,6 @@ bool is_same(const Route& a, const Route& b) {
     return a.state == b.state && a.reason == b.reason && a.target == b.target && a.manifest == b.manifest;
 }
 
-/// For whoever calls the plugin meanwhile: endpoint, cause, and what was tried (DESIGN.md section 7).
-std::string route_reason(const PluginEntry& entry, const ActivationSettings& settings) {
-    const auto seconds = [](std::chrono::milliseconds time) { return std::chrono::duration<double>{time}.count(); };
-    const Activation& activation = *entry.activation;
-    if (activation.state() != Activation::State::failed) return activation.reason();
-    const std::string url = entry.definition.endpoint->str();
-    const bool is_named = activation.reason().find(url) != std::string::npos;
-    const std::string tried = activation.failure() == Activation::Failure::unreachable
-                                  ? fmt::format("it was tried for {} s and is tried again every {} s",
-                                                seconds(settings.window), seconds(settings.probe_pause))
-                                  : fmt::format("it is asked again every {} s", seconds(settings.rejected_pause));
-    return fmt::format("{}{}{}; {}", is_named ? "" : url, is_named ? "" : ": ", activation.reason(), tried);
-}
-
 std::optional<std::pair<dev_t, ino_t>> inode_of(const std::string& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return std::nullopt;
@@ -55,13 +38,6 @@ std::optional<std::pair<dev_t, ino_t>> inode_of(const std::string& path) {
 /// A plugin's own socket in the engine's directory needs no second one there.
 bool is_for_engines(const PluginDefinition& definition) {
     return definition.source != PluginDefinition::Source::socket;
-}
-
-bool is_settled(const PluginEntry& entry) {
-    if (!entry.is_valid()) return true;
-    const auto state = entry.activation->state();
-    return (state == Activation::State::active || state == Activation::State::failed) &&
-           !entry.activation->handshake_under_way();
 }
 
 }  // namespace
@@ -111,6 +87,10 @@ PluginEntry* PluginTable::by_id(std::uint64_t id) {
 }
 
 void PluginTable::apply(const std::string& name, const std::optional<PluginDefinition>& definition) {
+    if (offered_names_.contains(name)) {  // a managed plugin wins (DESIGN.md section 8)
+        definition ? void(outshone_.insert_or_assign(name, *definition)) : void(outshone_.erase(name));
+        return;
+    }
     const auto found = plugins_.find(name);
     if (!definition) {
         if (found != plugins_.end()) remove(name);
@@ -163,19 +143,22 @@ void PluginTable::set_up(PluginEntry& entry) {
         return tell(entry, "invalid", entry.definition.reason);
     }
     const Endpoint& endpoint = *entry.definition.endpoint;
-    entry.transport = std::make_unique<EndpointTransport>(loop_, workers_, proxy_, entry.id, endpoint);
+    entry.transport = std::make_unique<EndpointTransport>(loop_, workers_, proxy_, entry.id, endpoint, entry.declared);
+    ActivationSettings activation = settings_.activation;
+    if (entry.is_managed()) activation.window = entry.window;
     entry.activation =
-        std::make_unique<Activation>(loop_, *entry.transport, settings_.activation,
+        std::make_unique<Activation>(loop_, *entry.transport, activation,
                                      [this, &entry](bool manifest_changed) { on_activation(entry, manifest_changed); });
     entry.state = state_name(entry);
     update_route(entry);
     entry.publication->open(entry.names, is_for_engines(entry.definition), entry.route);
-    tell(entry, "discovered", fmt::format("{} defines it at {}", entry.definition.file, endpoint.str()));
+    if (!entry.is_managed())
+        tell(entry, "discovered", fmt::format("{} defines it at {}", entry.definition.file, endpoint.str()));
     if (endpoint.kind() == Endpoint::Kind::unix_socket) {
         entry.socket_inode = inode_of(endpoint.path());
         entry.socket_watch = path_watch_.watch(endpoint.path(), [this, &entry] { on_socket_changed(entry); });
     }
-    if (settings_.eager) entry.activation->start();
+    if (settings_.eager || entry.is_managed()) entry.activation->start();
 }
 
 void PluginTable::on_socket_changed(PluginEntry& entry) {
@@ -215,6 +198,7 @@ void PluginTable::remove(const std::string& name) {
     withdraw(entry);
     tear_down(entry);
     by_id_.erase(entry.id);
+    if (entry.is_managed()) return void(managed_entries_.erase(entry.managed_id));
     log_info("plugin {} is gone", name);
     tell(entry, "gone", fmt::format("{} is gone", entry.definition.file));
 }
@@ -222,6 +206,10 @@ void PluginTable::remove(const std::string& name) {
 void PluginTable::on_activation(PluginEntry& entry, bool manifest_changed) {
     const std::string before = std::exchange(entry.state, state_name(entry));
     update_route(entry);
+    if (entry.is_managed()) {
+        // Later: what follows may end this activation, whose callback this is.
+        return loop_.post([this, id = entry.managed_id] { on_managed_activation(id); });
+    }
     const std::string& reason = entry.activation->reason();
     if (entry.state != before) {
         entry.since = loop_.wall_clock();
@@ -250,7 +238,8 @@ void PluginTable::update_route(PluginEntry& entry) {
     route->id = entry.id;
     route->plugin = entry.definition.name;
     route->state = route_state(entry.activation->state());
-    route->reason = route_reason(entry, settings_.activation);
+    route->reason = route_reason(entry);
+    route->paths = entry.paths;
     route->wait_limit = settings_.activation.window;
     route->answer_limits = settings_.answer_limits.of(entry.definition.name);
     if (route->state == Route::State::active) {
@@ -271,97 +260,6 @@ void PluginTable::tell(const PluginEntry& entry, std::string action, std::string
     if (entry.activation && entry.activation->manifest())
         event.implements = entry.activation->manifest()->capabilities();
     events_.publish(std::move(event));
-}
-
-std::vector<PluginView> PluginTable::list() const {
-    std::vector<PluginView> views;
-    views.reserve(plugins_.size());
-    for (const auto& [name, entry] : plugins_) views.push_back(make_view(*entry, loop_));
-    auto managed = managed_.list();
-    std::move(managed.begin(), managed.end(), std::back_inserter(views));
-    for (PluginView& view : views) view.leases = leases_.holders(view.name);
-    return views;
-}
-
-std::optional<PluginView> PluginTable::find(const std::string& name) const {
-    const auto found = plugins_.find(name);
-    auto view = found == plugins_.end() ? managed_.find(name) : std::optional{make_view(*found->second, loop_)};
-    if (view) view->leases = leases_.holders(view->name);
-    return view;
-}
-
-void PluginTable::when_settled(const std::string& name, std::chrono::milliseconds timeout, Settled done) {
-    const auto found = plugins_.find(name);
-    if (found == plugins_.end()) return done(find(name));
-    const PluginEntry& entry = *found->second;
-    // An active plugin that is only being checked again is settled; so is one that failed and is probed.
-    if (!entry.is_valid() || entry.state == "active" || entry.state == "failed") return done(find(name));
-    entry.activation->start();
-    wait(name, timeout, std::move(done));
-}
-
-void PluginTable::activate(const std::string& name, std::chrono::milliseconds timeout, Settled done) {
-    const auto found = plugins_.find(name);
-    if (found == plugins_.end()) return done(find(name));
-    if (!found->second->is_valid()) return done(make_view(*found->second, loop_));
-    found->second->activation->poke();
-    wait(name, timeout, std::move(done));
-}
-
-void PluginTable::wait(const std::string& name, std::chrono::milliseconds timeout, Settled done) {
-    const auto waiter = waiters_.insert(waiters_.end(), Waiter{name, std::move(done), nullptr});
-    waiter->timer = loop_.after(timeout, [this, waiter] {
-        const Settled late = std::move(waiter->done);
-        const std::string about = waiter->name;
-        waiters_.erase(waiter);
-        late(find(about));
-    });
-}
-
-void PluginTable::settle_waiters(const std::string& name) {
-    if (waiters_.empty()) return;
-    const auto found = plugins_.find(name);
-    if (found != plugins_.end() && !is_settled(*found->second)) return;
-    std::list<Waiter> settled;
-    for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-        const auto next = std::next(waiter);
-        if (waiter->name == name) settled.splice(settled.end(), waiters_, waiter);
-        waiter = next;
-    }
-    for (Waiter& waiter : settled) waiter.timer.reset();
-    for (const Waiter& waiter : settled) waiter.done(find(name));
-}
-
-void PluginTable::note_missing_capability(const std::string& name, const std::string& capability) {
-    const auto found = plugins_.find(name);
-    if (found == plugins_.end()) return;
-    auto& lacking = found->second->lacking;
-    const auto known = lacking.find(capability);
-    if (known != lacking.end()) {
-        ++known->second;
-    } else if (lacking.size() < kMaxLacking) {
-        lacking.emplace(capability, 1);
-    }
-}
-
-std::vector<Finding> PluginTable::doctor() const {
-    std::vector<Finding> findings = managed_.doctor();
-    for (const auto& [name, entry] : plugins_) {
-        auto more = diagnose(*entry, loop_);
-        findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-    }
-    std::stable_partition(findings.begin(), findings.end(),
-                          [](const Finding& finding) { return finding.severity == "error"; });
-    return findings;
-}
-
-void PluginTable::collect_counts(std::function<void(BrokerCounts)> done) {
-    proxy_.collect([this, done = std::move(done)](const CountsCollector::Counts& threads) {
-        BrokerCounts counts{{}, threads};
-        counts.plugins.reserve(plugins_.size());
-        for (const auto& [name, entry] : plugins_) counts.plugins.push_back({entry->id, name, "legacy", entry->state});
-        done(std::move(counts));
-    });
 }
 
 }  // namespace brokerd

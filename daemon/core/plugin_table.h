@@ -10,7 +10,9 @@
 #include "daemon/core/event_log.h"
 #include "daemon/core/leases.h"
 #include "daemon/core/managed_plugins.h"
+#include "daemon/core/managed_runs.h"
 #include "daemon/core/plugin_entry.h"
+#include "daemon/core/plugin_offers.h"
 #include "daemon/core/plugin_queries.h"
 #include "daemon/loop/core_loop.h"
 #include "daemon/loop/path_watch.h"
@@ -28,10 +30,20 @@ struct PluginTableSettings {
     std::string managed_directory{};  ///< where each managed plugin has a directory of its own
 };
 
+/// What it takes to run managed plugins.
+struct ManagedRunning {
+    PluginRunner& runner;
+    SupervisorSettings supervisor{};
+    ManagedPlaces places{};
+    ManagedRuns::Diagnose diagnose{};
+    std::function<std::string()> runner_problem{};  ///< why no plugin can be started; empty text: nothing known
+    bool restart_unhealthy = false;
+};
+
 /// Who exists, in which state: the one owner of all plugin state. Turns definitions into published sockets, activations
 /// and routes, and what happens to them into events.
 /// Thread: the core loop's. The loop and the sockets outlive it.
-class PluginTable final : public PluginQueries {
+class PluginTable final : public PluginQueries, private PluginOffers {
 public:
     PluginTable(CoreLoop& loop, PublishedSockets& sockets, PluginTableSettings settings);
     ~PluginTable() override;
@@ -44,8 +56,14 @@ public:
     /// Discovery's Changed.
     void apply(const std::string& name, const std::optional<PluginDefinition>& definition);
 
+    /// From now on enabled plugins run. To be called once, before the first apply() of records.
+    void run_managed_plugins(ManagedRunning running);
     /// The installed plugins, whenever one has changed.
-    void apply(const std::vector<PluginRecordPtr>& installed) { managed_.apply(installed); }
+    void apply(const std::vector<PluginRecordPtr>& installed);
+    /// Null until run_managed_plugins().
+    [[nodiscard]] ManagedRuns* runs() noexcept { return runs_.get(); }
+    /// Before the process ends: Proxy::drain().
+    void drain(std::chrono::milliseconds limit, std::function<void()> done) { proxy_.drain(limit, std::move(done)); }
     void set_managed_unavailable(std::string reason) { managed_.set_unavailable(std::move(reason)); }
 
     [[nodiscard]] std::vector<PluginView> list() const override;
@@ -66,6 +84,11 @@ private:
         std::unique_ptr<Scheduler::Timer> timer;
     };
 
+    void offer(PluginOffer offer) override;
+    void withdraw(const std::string& id) override;
+    void report_down(const std::string& id, const std::string& reason) override;
+    [[nodiscard]] const Activation* activation(const std::string& id) const override;
+
     [[nodiscard]] RouteReports make_reports();
     void define(const std::string& name, const PluginDefinition& definition);
     void redefine(PluginEntry& entry, const PluginDefinition& definition);
@@ -75,11 +98,20 @@ private:
     void on_socket_changed(PluginEntry& entry);
     void withdraw(PluginEntry& entry);
     void on_activation(PluginEntry& entry, bool manifest_changed);
+    void on_managed_activation(const std::string& id);
+    void on_managed_change(const PluginRecord& plugin, const std::string& state, const std::string& reason);
+    [[nodiscard]] std::string route_reason(const PluginEntry& entry) const;
     void update_route(PluginEntry& entry);
     void tell(const PluginEntry& entry, std::string action, std::string detail);
     void wait(const std::string& name, std::chrono::milliseconds timeout, Settled done);
     void settle_waiters(const std::string& name);
     [[nodiscard]] PluginEntry* by_id(std::uint64_t id);
+    [[nodiscard]] PluginEntry* managed_entry(const std::string& id) const;
+    /// What the plugin is called in plugins_, whichever of its names this is.
+    [[nodiscard]] const std::string& key_of(const std::string& name) const;
+    [[nodiscard]] PluginView complete(PluginView view) const;
+    [[nodiscard]] std::optional<PluginView> view_of(const std::string& name) const;
+    void add_managed_findings(std::vector<Finding>& findings) const;
 
     CoreLoop& loop_;
     PublishedSockets& sockets_;
@@ -92,8 +124,13 @@ private:
     Proxy proxy_;
     std::map<std::string, std::unique_ptr<PluginEntry>> plugins_;
     std::map<std::uint64_t, PluginEntry*> by_id_;
+    std::map<std::string, PluginEntry*> managed_entries_;  ///< of managed plugins that are offered, by their ID
+    std::map<std::string, std::string> offered_names_;  ///< of managed plugins: each name, and what it is called above
+    std::map<std::string, PluginDefinition> outshone_;  ///< legacy plugins whose name a managed one has taken
     std::list<Waiter> waiters_;
     std::uint64_t last_id_ = 0;
+    std::function<std::string()> runner_problem_;
+    std::unique_ptr<ManagedRuns> runs_;  ///< last: it uses all of the above
 };
 
 }  // namespace brokerd

@@ -12,7 +12,12 @@ namespace brokerd {
 
 /// What a plugin directory says of one plugin: the file that wins for its name, and what that file contains.
 struct PluginDefinition {
-    enum class Source : std::uint8_t { socket, spec, json };
+    enum class Source : std::uint8_t {
+        socket,
+        spec,
+        json,
+        image,  ///< no file: brokerd itself runs the plugin
+    };
     enum class Problem : std::uint8_t {
         none,
         malformed,      ///< content, type of file or size
