@@ -1,3 +1,4 @@
+#include <charconv>
 #include <chrono>
 #include <optional>
 
@@ -9,6 +10,7 @@
 #include "daemon/operations/install.h"
 #include "daemon/operations/pull.h"
 #include "daemon/operations/push.h"
+#include "daemon/operations/running.h"
 #include "daemon/operations/upkeep.h"
 
 /// The plugin part of Docker's Engine API (docs.docker.com, "Engine API", "Plugin").
@@ -126,6 +128,27 @@ void start_access_question(const ControlRooms& rooms, const RoutedRequest& reque
     });
 }
 
+/// timeout=SECONDS; 0, which docker clients send unless told otherwise, is no wish.
+OperationResult<std::optional<std::chrono::seconds>> enable_timeout(const RoutedRequest& request) {
+    constexpr int kLongest = 3600;
+    const std::string text = request.parameter("timeout").value_or("0");
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value < 0 || value > kLongest)
+        return fail(Kind::invalid, "timeout is a number of seconds from 0 to 3600");
+    if (value == 0) return std::optional<std::chrono::seconds>{};
+    return std::optional{std::chrono::seconds{value}};
+}
+
+ControlReply nothing_to_say(const PluginRecordPtr&) {
+    return {200, {}, {}, {}};
+}
+
+template <class Format>
+void reply_to(Job& job, const OperationResult<PluginRecordPtr>& result, Format format) {
+    job.reply.reply(result ? format(*result) : error_reply::operation_failed(result.error()));
+}
+
 }  // namespace
 
 void list_managed_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
@@ -225,33 +248,28 @@ void set_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request,
 }
 
 void enable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    rooms.operations.plugins.post([exchange, name = request.path.find("name")->second](const PluginStore& store) {
-        const auto found = store.find(name);
-        exchange.reply(found ? error_reply::cannot_run_plugins((*found)->name)
-                             : error_reply::operation_failed(operation_error(found.error())));
-    });
+    const auto timeout = enable_timeout(request);
+    if (!timeout) return exchange.reply(error_reply::operation_failed(timeout.error()));
+    exchange.start_job(
+        [&operations = rooms.operations, name = request.path.find("name")->second, timeout = *timeout](Job& job) {
+            reply_to(job, enable_plugin(operations, name, timeout, job.cancelled()), nothing_to_say);
+        });
 }
 
 void disable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    run_operation(
-        rooms, exchange,
-        [&operations = rooms.operations, name = request.path.find("name")->second] {
-            return disable_plugin(operations, name);
-        },
-        [](const PluginRecordPtr&) {
-            return ControlReply{200, {}, {}, {}};
-        });
+    exchange.start_job([&operations = rooms.operations, name = request.path.find("name")->second,
+                        force = flag(request, "force")](Job& job) {
+        reply_to(job, disable_plugin(operations, name, force, job.cancelled()), nothing_to_say);
+    });
 }
 
 void remove_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    run_operation(
-        rooms, exchange,
-        [&operations = rooms.operations, name = request.path.find("name")->second, force = flag(request, "force")] {
-            return remove_plugin(operations, name, force);
-        },
-        [](const PluginRecordPtr& record) {
+    exchange.start_job([&operations = rooms.operations, name = request.path.find("name")->second,
+                        force = flag(request, "force")](Job& job) {
+        reply_to(job, remove_plugin(operations, name, force, job.cancelled()), [](const PluginRecordPtr& record) {
             return write_reply([&](JsonWriter& writer) { write_docker_json(writer, *record); });
         });
+    });
 }
 
 }  // namespace brokerd

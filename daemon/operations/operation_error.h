@@ -19,6 +19,7 @@ struct OperationError {
         unauthorized,  ///< a registry wants other credentials
         unreachable,   ///< no registry answers
         storage,       ///< this host's disk
+        failed,        ///< the plugin does not do what it should
         cancelled,     ///< whoever asked has gone
     };
 

@@ -4,8 +4,10 @@
 
 #include "daemon/archive/limits.h"
 #include "daemon/images/blob_store.h"
+#include "daemon/logs/plugin_logs.h"
 #include "daemon/operations/installed_plugins.h"
 #include "daemon/registry/registry_settings.h"
+#include "daemon/supervision/plugin_runs.h"
 
 namespace brokerd {
 
@@ -16,6 +18,8 @@ struct OperationRooms {
     BlobStore& blobs;
     const RegistrySettings& registries;
     const ArchiveLimits& limits;
+    PluginRuns& runs;
+    const PluginLogs& logs;
     /// Why the state root cannot be used, with what to do: then `plugins` and `blobs` stand in for what is not there,
     /// and no operation may begin. Empty: all is well.
     std::string unavailable{};

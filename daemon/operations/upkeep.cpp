@@ -43,29 +43,6 @@ OperationResult<PluginRecordPtr> set_plugin(const OperationRooms& rooms, const s
     return *std::move(updated);
 }
 
-OperationResult<PluginRecordPtr> disable_plugin(const OperationRooms& rooms, const std::string& name) {
-    const auto held = hold_plugin(rooms, name);
-    if (!held) return Failure<OperationError>{held.error()};
-    PluginRecord record = *held->record;
-    if (!record.enabled) return fail(Kind::conflict, fmt::format("plugin {} is already disabled", record.name));
-    record.enabled = false;
-    auto updated = rooms.plugins.change([&](PluginStore& store) { return store.update(std::move(record)); });
-    if (!updated) return Failure<OperationError>{operation_error(updated.error())};
-    return *std::move(updated);
-}
-
-OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, const std::string& name, bool force) {
-    const auto held = hold_plugin(rooms, name);
-    if (!held) return Failure<OperationError>{held.error()};
-    const PluginRecordPtr& record = held->record;
-    if (record->enabled && !force) return fail(Kind::conflict, fmt::format("plugin {} is enabled", record->name));
-    auto removed = rooms.plugins.change([&](PluginStore& store) { return store.remove(record->id); });
-    if (!removed) return Failure<OperationError>{operation_error(removed.error())};
-    removed->reset();  // the slow part, on this thread
-    collect_blobs(rooms);
-    return record;
-}
-
 OperationResult<Collected> prune(const OperationRooms& rooms) {
     auto collected = rooms.blobs.collect(
         [&] { return rooms.plugins.read([](const PluginStore& store) { return store.used_blobs(); }); });

@@ -22,13 +22,6 @@ struct HeldPlugin {
 [[nodiscard]] OperationResult<PluginRecordPtr> set_plugin(const OperationRooms& rooms, const std::string& name,
                                                           const std::vector<std::string>& arguments);
 
-/// `docker plugin disable`: from now on the operator does not want it to run.
-[[nodiscard]] OperationResult<PluginRecordPtr> disable_plugin(const OperationRooms& rooms, const std::string& name);
-
-/// `docker plugin rm`: the plugin as it was. Its blobs go, where no other plugin uses them.
-[[nodiscard]] OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, const std::string& name,
-                                                             bool force);
-
 /// Removes all blobs that no plugin and no running operation uses.
 [[nodiscard]] OperationResult<Collected> prune(const OperationRooms& rooms);
 /// The same after another operation, which does not fail because of it: what goes wrong is logged.

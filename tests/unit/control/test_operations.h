@@ -7,6 +7,7 @@
 
 #include "daemon/archive/remove_tree.h"
 #include "daemon/operations/rooms.h"
+#include "tests/fakes/fake_plugin_runs.h"
 
 namespace brokerd::test {
 
@@ -14,9 +15,12 @@ namespace brokerd::test {
 class TestOperations {
 public:
     explicit TestOperations(const std::string& directory)
-        : blobs_{open_blobs(directory)}, installed_{open_store(directory), [](const auto&) {}} {}
+        : blobs_{open_blobs(directory)},
+          installed_{open_store(directory), [](const auto&) {}},
+          logs_{directory + "/logs", LogTarget::files} {}
 
     [[nodiscard]] const OperationRooms& rooms() const noexcept { return rooms_; }
+    [[nodiscard]] FakePluginRuns& runs() noexcept { return runs_; }
 
 private:
     static std::unique_ptr<BlobStore> open_blobs(const std::string& directory) {
@@ -38,7 +42,9 @@ private:
     PluginClaims claims_;
     RegistrySettings registries_;
     ArchiveLimits limits_;
-    OperationRooms rooms_{installed_, claims_, *blobs_, registries_, limits_};
+    FakePluginRuns runs_;
+    PluginLogs logs_;
+    OperationRooms rooms_{installed_, claims_, *blobs_, registries_, limits_, runs_, logs_};
 };
 
 }  // namespace brokerd::test

@@ -29,6 +29,8 @@ inline constexpr const char* kConfig = R"({
 class Operations {
 public:
     [[nodiscard]] const OperationRooms& rooms() const noexcept { return operations_.rooms(); }
+    /// What operations ask of running plugins.
+    [[nodiscard]] FakePluginRuns& runs() const noexcept { return operations_.runs(); }
     [[nodiscard]] const std::string& path() const noexcept { return root_.path(); }
     /// What is being put together, or was left behind.
     [[nodiscard]] std::vector<std::string> unfinished() const { return names_below(root_.plugins("tmp")); }
@@ -75,7 +77,7 @@ public:
 
 private:
     StateRoot root_;
-    TestOperations operations_{root_.path()};
+    mutable TestOperations operations_{root_.path()};
 };
 
 }  // namespace brokerd::test

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "daemon/operations/running.h"
 #include "tests/unit/operations/operations_fixture.h"
 
 using namespace brokerd;
@@ -64,28 +65,6 @@ TEST_CASE("set does not grant what nobody typed", "[operations]") {
     CHECK(host.find("p:latest") == before);
 }
 
-TEST_CASE("an enabled plugin is neither set nor removed", "[operations]") {
-    const Operations host;
-    const PluginRecordPtr record = host.add("p:latest", true);
-    check_error(set_plugin(host.rooms(), "p", {"DEBUG=1"}), Kind::conflict, "cannot set on an active plugin");
-    check_error(remove_plugin(host.rooms(), "p", false), Kind::conflict, "plugin p:latest is enabled");
-    CHECK(host.find("p:latest") == record);
-    const auto removed = remove_plugin(host.rooms(), "p", true);
-    REQUIRE(removed);
-    CHECK(*removed == record);
-    CHECK(host.find("p:latest") == nullptr);
-}
-
-TEST_CASE("disabling is asked for once", "[operations]") {
-    const Operations host;
-    host.add("p:latest", true);
-    const auto disabled = disable_plugin(host.rooms(), "p");
-    REQUIRE(disabled);
-    CHECK_FALSE((*disabled)->enabled);
-    CHECK_FALSE(open_store(host.path()).find_name("p:latest")->enabled);
-    check_error(disable_plugin(host.rooms(), "p"), Kind::conflict, "plugin p:latest is already disabled");
-}
-
 TEST_CASE("a plugin that another operation has is left alone", "[operations]") {
     const Operations host;
     const PluginRecordPtr record = host.add("p:latest", true);
@@ -94,10 +73,11 @@ TEST_CASE("a plugin that another operation has is left alone", "[operations]") {
         REQUIRE(held);
         CHECK(held->record == record);
         check_error(set_plugin(host.rooms(), "p", {}), Kind::conflict, "another operation");
-        check_error(disable_plugin(host.rooms(), record->id), Kind::conflict, "another operation");
-        check_error(remove_plugin(host.rooms(), record->id.substr(0, 12), true), Kind::conflict, "another operation");
+        check_error(disable_plugin(host.rooms(), record->id, false, -1), Kind::conflict, "another operation");
+        check_error(remove_plugin(host.rooms(), record->id.substr(0, 12), true, -1), Kind::conflict,
+                    "another operation");
     }
-    CHECK(remove_plugin(host.rooms(), "p", true));
+    CHECK(remove_plugin(host.rooms(), "p", true, -1));
 }
 
 TEST_CASE("plugins are found by name, ID and unique beginning of an ID", "[operations]") {
@@ -120,10 +100,10 @@ TEST_CASE("a removed plugin leaves nothing on the disk", "[operations]") {
     const Operations host;
     const PluginRecordPtr record = host.add("p:latest");
     REQUIRE(std::filesystem::exists(host.path() + "/plugins/" + record->id + "/rootfs/marker"));
-    REQUIRE(remove_plugin(host.rooms(), "p", false));
+    REQUIRE(remove_plugin(host.rooms(), "p", false, -1));
     CHECK(names_below(host.path() + "/plugins") == Strings{"plugins.json", "tmp"});
     CHECK(host.unfinished().empty());
-    check_error(remove_plugin(host.rooms(), "p", true), Kind::not_found, "plugin \"p\" not found");
+    check_error(remove_plugin(host.rooms(), "p", true, -1), Kind::not_found, "plugin \"p\" not found");
 }
 
 TEST_CASE("blobs go with the last plugin that uses them", "[operations]") {
@@ -146,9 +126,9 @@ TEST_CASE("blobs go with the last plugin that uses them", "[operations]") {
     REQUIRE(pruned);
     CHECK(pruned->count == 1);
     CHECK(pruned->bytes == 9);
-    REQUIRE(remove_plugin(host.rooms(), "one", false));
+    REQUIRE(remove_plugin(host.rooms(), "one", false, -1));
     CHECK(host.blobs().size() == 3);
-    REQUIRE(remove_plugin(host.rooms(), "two", false));
+    REQUIRE(remove_plugin(host.rooms(), "two", false, -1));
     CHECK(host.blobs().empty());
     CHECK(prune(host.rooms())->count == 0);
 }

@@ -1,0 +1,108 @@
+#include "daemon/operations/running.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "daemon/loop/log.h"
+#include "daemon/operations/install.h"
+#include "daemon/operations/upkeep.h"
+
+namespace brokerd {
+namespace {
+
+using Kind = OperationError::Kind;
+
+/// Ours: who is named when a plugin is in use.
+constexpr std::size_t kMostNamed = 8;
+
+std::string list_users(std::vector<std::string> users) {
+    const std::size_t more = users.size() > kMostNamed ? users.size() - kMostNamed : 0;
+    users.resize(users.size() - more);
+    return fmt::format("{}{}", fmt::join(users, ", "), more == 0 ? "" : fmt::format(" and {} more", more));
+}
+
+OperationResult<PluginRecordPtr> store(const OperationRooms& rooms, PluginRecord record) {
+    auto updated = rooms.plugins.change([&](PluginStore& plugins) { return plugins.update(std::move(record)); });
+    if (!updated) return Failure<OperationError>{operation_error(updated.error())};
+    return *std::move(updated);
+}
+
+/// Stores first: should we crash in between, the next brokerd ends what still runs.
+OperationResult<PluginRecordPtr> store_disabled(const OperationRooms& rooms, const PluginRecord& record) {
+    PluginRecord disabled = record;
+    disabled.enabled = false;
+    return store(rooms, std::move(disabled));
+}
+
+}  // namespace
+
+OperationResult<PluginRecordPtr> enable_plugin(const OperationRooms& rooms, const std::string& name,
+                                               std::optional<std::chrono::seconds> timeout, int cancelled) {
+    const auto held = hold_plugin(rooms, name);
+    if (!held) return Failure<OperationError>{held.error()};
+    PluginRecord record = *held->record;
+    if (record.enabled) return fail(Kind::conflict, fmt::format("plugin {} is already enabled", record.name));
+    if (!record.broken.empty())
+        return fail(Kind::failed, fmt::format("plugin {} cannot run: {}", record.name, record.broken));
+    if (record.config->interface_socket.empty()) {
+        return fail(Kind::failed, fmt::format("plugin {} cannot run: its config names no interface.socket, so nobody "
+                                              "could call it",
+                                              record.name));
+    }
+    record.enabled = true;
+    if (timeout) record.enable_timeout = *timeout;
+    const auto wanted = std::make_shared<const PluginRecord>(record);
+    if (const auto problem = rooms.runs.start(wanted, wanted->enable_timeout, cancelled)) {
+        return fail(Kind::failed, fmt::format("plugin {} could not be enabled: {}; \"pluginctl logs {}\" shows what it "
+                                              "said",
+                                              record.name, *problem, record.name));
+    }
+    auto enabled = store(rooms, std::move(record));
+    if (!enabled) rooms.runs.stop(wanted, cancelled);
+    return enabled;
+}
+
+OperationResult<PluginRecordPtr> disable_plugin(const OperationRooms& rooms, const std::string& name, bool force,
+                                                int cancelled) {
+    const auto held = hold_plugin(rooms, name);
+    if (!held) return Failure<OperationError>{held.error()};
+    const PluginRecord& record = *held->record;
+    if (!record.enabled) return fail(Kind::conflict, fmt::format("plugin {} is already disabled", record.name));
+    if (!force) {
+        const auto users = rooms.runs.users(held->record, cancelled);
+        if (!users.empty()) {
+            return fail(Kind::conflict,
+                        fmt::format("plugin {} is in use by {}; end them first, or disable it with --force",
+                                    record.name, list_users(users)));
+        }
+    }
+    auto disabled = store_disabled(rooms, record);
+    if (!disabled) return disabled;
+    if (const auto problem = rooms.runs.stop(*disabled, cancelled))
+        return fail(Kind::failed, fmt::format("plugin {} is disabled, but has not ended: {}", record.name, *problem));
+    return disabled;
+}
+
+OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, const std::string& name, bool force,
+                                               int cancelled) {
+    const auto held = hold_plugin(rooms, name);
+    if (!held) return Failure<OperationError>{held.error()};
+    const PluginRecordPtr& record = held->record;
+    if (record->enabled && !force) return fail(Kind::conflict, fmt::format("plugin {} is enabled", record->name));
+    if (record->enabled) {
+        if (const auto disabled = store_disabled(rooms, *record); !disabled) return disabled;
+    }
+    if (const auto problem = rooms.runs.stop(record, cancelled))
+        log_warning("plugin {} is removed although it has not ended: {}", record->name, *problem);
+    auto removed = rooms.plugins.change([&](PluginStore& plugins) { return plugins.remove(record->id); });
+    if (!removed) return Failure<OperationError>{operation_error(removed.error())};
+    removed->reset();  // the slow part, on this thread
+    if (const auto problem = rooms.logs.remove(record->id))
+        log_warning("the logs of plugin {} are left behind: {}", record->name, *problem);
+    collect_blobs(rooms);
+    return record;
+}
+
+}  // namespace brokerd

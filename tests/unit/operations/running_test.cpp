@@ -1,0 +1,92 @@
+#include "daemon/operations/running.h"
+
+#include <catch2/catch.hpp>
+
+#include "daemon/operations/upkeep.h"
+#include "tests/unit/operations/operations_fixture.h"
+
+using namespace brokerd;
+using namespace brokerd::test;
+
+namespace {
+
+using Strings = std::vector<std::string>;
+
+template <class T>
+void check_error(const OperationResult<T>& result, Kind kind, const std::string& message) {
+    REQUIRE_FALSE(result);
+    CHECK(result.error().kind == kind);
+    CHECK_THAT(result.error().message, Catch::Contains(message));
+}
+
+bool is_stored_enabled(const Operations& host) {
+    return open_store(host.path()).find_name("p:latest")->enabled;
+}
+
+}  // namespace
+
+TEST_CASE("a plugin is stored as enabled once it has answered", "[operations]") {
+    const Operations host;
+    host.add("p:latest");
+    const auto enabled = enable_plugin(host.rooms(), "p", std::chrono::seconds{7}, -1);
+    REQUIRE(enabled);
+    CHECK((*enabled)->enabled);
+    CHECK((*enabled)->enable_timeout == std::chrono::seconds{7});
+    CHECK(host.runs().calls == Strings{"start p:latest"});
+    CHECK(host.runs().last_timeout == std::chrono::seconds{7});
+    CHECK(is_stored_enabled(host));
+    check_error(enable_plugin(host.rooms(), "p", {}, -1), Kind::conflict, "plugin p:latest is already enabled");
+}
+
+TEST_CASE("a plugin that does not start stays disabled, and the cause is told", "[operations]") {
+    const Operations host;
+    const PluginRecordPtr before = host.add("p:latest");
+    host.runs().start_problem = "it exited with status 3";
+    check_error(enable_plugin(host.rooms(), "p", {}, -1), Kind::failed, "it exited with status 3");
+    CHECK(host.find("p:latest") == before);
+    CHECK_FALSE(is_stored_enabled(host));
+    CHECK(host.runs().last_timeout == kDefaultEnableTimeout);
+}
+
+TEST_CASE("what cannot run is not started", "[operations]") {
+    const Operations host;
+    host.add("p:latest", false, R"({"entrypoint": ["/p"], "interface": {"types": ["docker.volumedriver/1.0"]}})");
+    check_error(enable_plugin(host.rooms(), "p", {}, -1), Kind::failed, "interface.socket");
+    CHECK(host.runs().calls.empty());
+}
+
+TEST_CASE("an enabled plugin is neither set nor removed", "[operations]") {
+    const Operations host;
+    const PluginRecordPtr record = host.add("p:latest", true);
+    check_error(set_plugin(host.rooms(), "p", {"DEBUG=1"}), Kind::conflict, "cannot set on an active plugin");
+    check_error(remove_plugin(host.rooms(), "p", false, -1), Kind::conflict, "plugin p:latest is enabled");
+    CHECK(host.find("p:latest") == record);
+    host.runs().stop_problem = "it hangs in the kernel";  // what does not end cannot keep the plugin from going
+    const auto removed = remove_plugin(host.rooms(), "p", true, -1);
+    REQUIRE(removed);
+    CHECK((*removed)->id == record->id);
+    CHECK(host.find("p:latest") == nullptr);
+    CHECK(host.runs().calls == Strings{"stop p:latest"});
+}
+
+TEST_CASE("disabling is asked for once", "[operations]") {
+    const Operations host;
+    host.add("p:latest", true);
+    const auto disabled = disable_plugin(host.rooms(), "p", false, -1);
+    REQUIRE(disabled);
+    CHECK_FALSE((*disabled)->enabled);
+    CHECK_FALSE(is_stored_enabled(host));
+    check_error(disable_plugin(host.rooms(), "p", false, -1), Kind::conflict, "plugin p:latest is already disabled");
+}
+
+TEST_CASE("a plugin in use is disabled by force only", "[operations]") {
+    const Operations host;
+    host.add("p:latest", true);
+    host.runs().using_it = {"dockerd (pid 12)", "a container of sh (pid 34)"};
+    check_error(disable_plugin(host.rooms(), "p", false, -1), Kind::conflict,
+                "in use by dockerd (pid 12), a container of sh (pid 34)");
+    CHECK(is_stored_enabled(host));
+    CHECK(host.runs().calls.empty());
+    CHECK(disable_plugin(host.rooms(), "p", true, -1));
+    CHECK_FALSE(is_stored_enabled(host));
+}
