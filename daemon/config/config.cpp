@@ -70,6 +70,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     config.proxy_threads = default_proxy_threads();
     auto activation_timeout = config.activation_timeout.count();
     auto request_timeout = config.request_timeout.count();
+    auto health_interval = config.health_interval.count();
     std::vector<std::string> answer_timeouts;
     const CLI::Validator absolute{check_absolute, "PATH", "absolute"};
 
@@ -136,6 +137,22 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
                    "Where certificates for registries are: DIR/HOST[:PORT]/{ca.crt,client.cert,client.key}")
         ->check(absolute)
         ->capture_default_str();
+    app.add_option("--oci-runtime", config.oci_runtime,
+                   "What runs managed plugins: an OCI runtime's path, or its name in PATH")
+        ->type_name("PATH")
+        ->capture_default_str();
+    app.add_option("--live-restore", config.live_restore,
+                   "Whether managed plugins run on while brokerd is stopped or restarted")
+        ->type_name("BOOL")
+        ->default_str("true");
+    app.add_option("--health-interval", health_interval,
+                   "Seconds between two probes of a running managed plugin; 0 for none")
+        ->check(CLI::Range(0, 86400))
+        ->capture_default_str();
+    app.add_option("--restart-unhealthy", config.restart_unhealthy,
+                   "Whether a managed plugin that no longer answers its probes is restarted")
+        ->type_name("BOOL")
+        ->default_str("false");
     app.add_flag("--allow-unsafe-files", config.allow_unsafe_files,
                  "Accept definitions that others than root can write (for tests)");
     const std::map<std::string, Config::LogDetail> levels{{"error", Config::LogDetail::error},
@@ -165,6 +182,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     config.log_level = levels.at(log_level);
     config.activation_timeout = std::chrono::seconds{activation_timeout};
     config.request_timeout = std::chrono::seconds{request_timeout};
+    config.health_interval = std::chrono::seconds{health_interval};
     auto timeouts = AnswerTimeouts::parse(answer_timeouts);
     if (!timeouts) return EarlyExit{2, fmt::format("brokerd: {}\n", timeouts.error().message)};
     config.answer_timeouts = *std::move(timeouts);

@@ -30,6 +30,10 @@ struct Config {
     std::vector<std::string> insecure_registries;  ///< HOST[:PORT] or a network as ADDRESS/BITS
     std::vector<std::string> registry_mirrors;     ///< URLs
     std::string registry_certs = "/etc/docker/certs.d";
+    std::string oci_runtime = "runc";          ///< a path, or a name that is looked up in PATH
+    bool live_restore = true;                  ///< managed plugins run on while brokerd does not
+    std::chrono::seconds health_interval{30};  ///< between probes of a running managed plugin; 0: none
+    bool restart_unhealthy = false;
     bool allow_unsafe_files = false;
     LogDetail log_level = LogDetail::info;
 };
