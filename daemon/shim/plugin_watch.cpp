@@ -1,0 +1,120 @@
+#include "daemon/shim/plugin_watch.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+namespace brokerd {
+namespace {
+
+/// Ours: what two processes that go on writing may add to the 64 KiB that a pipe holds.
+constexpr std::size_t kMaxRest = std::size_t{256} << 10;
+
+UniqueFd watch_children() {
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    return UniqueFd{signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK)};
+}
+
+int milliseconds_until(std::optional<LogWriter::Clock::time_point> time) {
+    if (!time) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*time - LogWriter::Clock::now()).count();
+    return left > 0 ? static_cast<int>(left) : 0;
+}
+
+}  // namespace
+
+std::size_t PluginStream::read() {
+    if (!pipe_) return 0;
+    const auto room = lines_.room();
+    ssize_t got = -1;
+    do {
+        got = ::read(pipe_.get(), room.data(), room.size());
+    } while (got < 0 && errno == EINTR);
+    if (got > 0) {
+        lines_.added(static_cast<std::size_t>(got),
+                     [&](std::string_view line, bool partial) { pass_on(line, partial); });
+        return static_cast<std::size_t>(got);
+    }
+    if (got == 0 || errno != EAGAIN) {
+        pipe_.reset();
+        lines_.end([&](std::string_view line, bool partial) { pass_on(line, partial); });
+    }
+    return 0;
+}
+
+void PluginStream::finish() {
+    for (std::size_t total = 0, got = 1; got > 0 && total < kMaxRest; total += got) got = read();
+    pipe_.reset();
+    lines_.end([&](std::string_view line, bool partial) { pass_on(line, partial); });
+}
+
+void PluginStream::pass_on(std::string_view line, bool partial) {
+    if (words_ != nullptr) words_->heard(line, partial);
+    log_.line(source_, line, partial, LogWriter::Clock::now());
+}
+
+PluginWatch::PluginWatch(StartedPlugin plugin, LogOutput& output)
+    : pid_{plugin.process.pid},
+      children_{watch_children()},
+      memory_{pid_},
+      log_{output},
+      output_{std::move(plugin.standard_output), LogRecord::Source::standard_output, log_, nullptr},
+      errors_{std::move(plugin.standard_error), LogRecord::Source::standard_error, log_, &words_} {}
+
+ShimExit PluginWatch::wait() {
+    reap();  // it may have ended before anybody watched
+    while (!exit_) wait_for_something();
+    return finish();
+}
+
+void PluginWatch::wait_for_something() {
+    std::array<pollfd, 4> fds{{{children_.get(), POLLIN, 0},
+                               {output_.fd(), POLLIN, 0},
+                               {errors_.fd(), POLLIN, 0},
+                               {memory_.fd(), POLLPRI, 0}}};
+    if (poll(fds.data(), fds.size(), milliseconds_until(log_.next())) < 0) return;
+    if (fds[3].revents != 0) memory_.update();
+    if (fds[1].revents != 0) (void)output_.read();
+    if (fds[2].revents != 0) (void)errors_.read();
+    if (fds[0].revents != 0) reap();
+    log_.tell(LogWriter::Clock::now());
+}
+
+void PluginWatch::reap() {
+    signalfd_siginfo unused[16];
+    while (::read(children_.get(), unused, sizeof unused) > 0) {
+    }
+    for (;;) {
+        siginfo_t how{};
+        if (waitid(P_ALL, 0, &how, WEXITED | WNOHANG) != 0) {
+            if (errno == EINTR) continue;
+            // Without any child there is nobody left to learn from.
+            if (!exit_) exit_ = ShimExit{};
+            return;
+        }
+        if (how.si_pid == 0) return;
+        if (how.si_pid != pid_) continue;  // a process of the plugin whose parent has ended before it
+        const auto kind = how.si_code == CLD_EXITED ? ShimExit::Kind::exited : ShimExit::Kind::killed;
+        exit_ = ShimExit{kind, how.si_status, false, {}, {}};
+    }
+}
+
+ShimExit PluginWatch::finish() {
+    memory_.update();
+    output_.finish();
+    errors_.finish();
+    log_.finish(LogWriter::Clock::now());
+    exit_->out_of_memory = memory_.killed() && exit_->kind == ShimExit::Kind::killed && exit_->status == SIGKILL;
+    exit_->last_words = words_.str();
+    exit_->at = std::chrono::system_clock::now();
+    return *exit_;
+}
+
+}  // namespace brokerd

@@ -1,0 +1,204 @@
+#include "daemon/shim/runtime_start.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+#include <vector>
+
+#include "common/os/system_error.h"
+#include "daemon/shim/last_words.h"
+#include "daemon/shim/runtime_failure.h"
+
+namespace brokerd {
+namespace {
+
+constexpr std::size_t kMaxWords = std::size_t{64} << 10;
+
+struct Pipe {
+    UniqueFd read_end;
+    UniqueFd write_end;
+};
+
+std::optional<Pipe> make_pipe() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
+    Pipe pipe{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
+    // The plugin's end waits, as every program expects of its output; ours is read until there is nothing more.
+    if (fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK) != 0) return std::nullopt;
+    return pipe;
+}
+
+std::vector<std::string> run_command(const ShimOrder& order) {
+    std::vector<std::string> command{order.runtime};
+    if (order.systemd_cgroup) command.emplace_back("--systemd-cgroup");
+    const auto in_bundle = [&](std::string_view file) { return order.bundle + '/' + std::string{file}; };
+    command.insert(command.end(), {"--root", order.runtime_root, "--log", in_bundle(bundle_files::kRuntimeLog),
+                                   "--log-format", "json", "run", "--detach", "--bundle", order.bundle, "--pid-file",
+                                   in_bundle(bundle_files::kPid), order.id});
+    return command;
+}
+
+/// Only what an OCI runtime needs: NOTIFY_SOCKET and LISTEN_FDS, above all, it would hand on to the plugin.
+std::vector<std::string> runtime_environment() {
+    std::vector<std::string> environment;
+    for (const char* const name : {"PATH", "DBUS_SYSTEM_BUS_ADDRESS", "XDG_RUNTIME_DIR"}) {
+        const char* const value = getenv(name);  // NOLINT(concurrency-mt-unsafe): the shim has one thread
+        if (value != nullptr) environment.push_back(std::string{name} + '=' + value);
+    }
+    if (environment.empty() || !environment.front().starts_with("PATH=")) {
+        environment.emplace_back("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    }
+    return environment;
+}
+
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+    std::vector<char*> pointers;
+    for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+/// The pid, or -1 with errno. Standard input is inherited.
+pid_t spawn(const std::vector<std::string>& command, int output, int errors) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    sigset_t none;
+    sigset_t all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+    const std::vector<std::string> environment = runtime_environment();
+    pid_t pid = -1;
+    const int problem = posix_spawnp(&pid, command[0].c_str(), &actions, &attributes, pointers_to(command).data(),
+                                     pointers_to(environment).data());
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    errno = problem;
+    return problem == 0 ? pid : -1;
+}
+
+/// Waits for the end of the child; nothing: it has not ended in time.
+std::optional<siginfo_t> wait_for(pid_t child, std::chrono::milliseconds limit) {
+    const UniqueFd pidfd{static_cast<int>(syscall(SYS_pidfd_open, child, 0U))};  // not reaped yet, so it is this one
+    const auto until = std::chrono::steady_clock::now() + limit;
+    for (;;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        pollfd end{pidfd.get(), POLLIN, 0};
+        const int ready = poll(&end, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready <= 0) return std::nullopt;
+        siginfo_t how{};
+        if (waitid(P_PID, static_cast<id_t>(child), &how, WEXITED) == 0) return how;
+        if (errno != EINTR) return std::nullopt;
+    }
+}
+
+/// Sends SIGKILL to each child: what a failed start has left. They cannot have been reaped, so the numbers are theirs.
+void kill_children() {
+    const std::string own = std::to_string(getpid());
+    const UniqueFd list{open(("/proc/self/task/" + own + "/children").c_str(), O_RDONLY | O_CLOEXEC)};
+    char text[4096];
+    const ssize_t got = list ? read(list.get(), text, sizeof text - 1) : 0;
+    if (got <= 0) return;
+    text[got] = '\0';
+    char* at = text;
+    for (;;) {
+        char* end = at;
+        const long pid = std::strtol(at, &end, 10);
+        if (end == at || pid <= 0) return;
+        kill(static_cast<pid_t>(pid), SIGKILL);
+        at = end;
+    }
+}
+
+/// The last bytes of a file or pipe, at most kMaxWords.
+std::string end_of(int file) {
+    std::string text(kMaxWords, '\0');
+    struct stat what {};
+    if (fstat(file, &what) == 0 && S_ISREG(what.st_mode) && what.st_size > static_cast<off_t>(kMaxWords)) {
+        lseek(file, what.st_size - static_cast<off_t>(kMaxWords), SEEK_SET);
+    }
+    std::size_t size = 0;
+    while (size < text.size()) {
+        const ssize_t got = read(file, text.data() + size, text.size() - size);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        size += static_cast<std::size_t>(got);
+    }
+    text.resize(size);
+    return text;
+}
+
+std::string end_of_file(int directory, std::string_view name) {
+    const UniqueFd file{openat(directory, name.data(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+    return file ? end_of(file.get()) : std::string{};
+}
+
+std::string name_of(const ShimOrder& order) {
+    return order.runtime.substr(order.runtime.rfind('/') + 1);
+}
+
+/// Which of our children the runtime left as the plugin's first process.
+Result<ProcessIdentity> started_process(const ShimOrder& order, int bundle) {
+    const std::string text = end_of_file(bundle, bundle_files::kPid);
+    pid_t pid = 0;
+    std::from_chars(text.data(), text.data() + text.size(), pid);
+    siginfo_t unused{};
+    if (pid <= 1 || waitid(P_PID, static_cast<id_t>(pid), &unused, WEXITED | WNOHANG | WNOWAIT) != 0) {
+        return fail(name_of(order) +
+                    " says that it has started it and does not tell its process; brokerd needs an "
+                    "OCI runtime whose \"run --detach --pid-file\" leaves the process to its parent");
+    }
+    const auto process = process_identity(pid);
+    if (!process) return fail("cannot read /proc/" + std::to_string(pid) + "/stat");
+    return *process;
+}
+
+Result<ProcessIdentity> run_runtime(const ShimOrder& order, int bundle, const Pipe& output, const Pipe& errors,
+                                    std::chrono::milliseconds limit) {
+    const std::string name = name_of(order);
+    const pid_t runtime = spawn(run_command(order), output.write_end.get(), errors.write_end.get());
+    if (runtime < 0) return fail("cannot run the OCI runtime " + order.runtime + ": " + errno_text(errno));
+    const auto how = wait_for(runtime, limit);
+    if (!how) {
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
+        return fail(name + " did not start it within " + std::to_string(seconds) + " s and was killed");
+    }
+    if (how->si_code == CLD_EXITED && how->si_status == 0) return started_process(order, bundle);
+    const std::string end = how->si_code == CLD_EXITED ? "exited with status " + std::to_string(how->si_status)
+                                                       : "was killed by signal " + std::to_string(how->si_status);
+    return fail(
+        runtime_failure(name, end_of_file(bundle, bundle_files::kRuntimeLog), end_of(errors.read_end.get()), end));
+}
+
+}  // namespace
+
+Result<StartedPlugin> start_plugin(const ShimOrder& order, int bundle, std::chrono::milliseconds limit) {
+    auto output = make_pipe();
+    auto errors = make_pipe();
+    if (!output || !errors) return fail("cannot make the pipes for its output: " + errno_text(errno));
+    auto process = run_runtime(order, bundle, *output, *errors, limit);
+    if (!process) {
+        kill_children();
+        return fail(process.error());
+    }
+    return StartedPlugin{*process, std::move(output->read_end), std::move(errors->read_end)};
+}
+
+}  // namespace brokerd
