@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -33,7 +35,7 @@ enum class LogTarget : std::uint8_t {
 /// Whether plugins that are started now write to the journal.
 [[nodiscard]] bool uses_journal(LogTarget target);
 
-/// Reads back what plugins have written, also in earlier runs. Stateless but for its place. Thread: any; read() waits.
+/// Reads back what plugins have written, also in earlier runs. Copies are the same. Thread: any; read() waits.
 class PluginLogs {
 public:
     /// False: no more, please.
@@ -48,6 +50,11 @@ public:
     [[nodiscard]] std::optional<std::string> read(const std::string& id, const LogQuery& query, int cancelled,
                                                   const Take& take) const;
 
+    /// Ours: each reader that follows keeps a thread and a connection for as long as it likes.
+    static constexpr std::size_t kMaxFollowers = 16;
+    /// A place among those who follow, given back with the last copy; null where all are taken.
+    [[nodiscard]] std::shared_ptr<const void> begin_following() const;
+
     /// Where the plugin's shim shall keep its output: its directory; empty for the journal.
     [[nodiscard]] std::string directory_of(const std::string& id) const;
 
@@ -58,6 +65,7 @@ public:
 private:
     std::string directory_;
     LogTarget target_;
+    std::shared_ptr<std::atomic<std::size_t>> followers_;
 };
 
 }  // namespace brokerd

@@ -5,13 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
-#include <climits>
-#include <cstdio>
 #include <utility>
 
 #include "common/json.h"
 #include "common/json_members.h"
+#include "common/os/process_facts.h"
 #include "common/os/system_error.h"
 #include "common/os/unique_fd.h"
 #include "common/plugin_view.h"
@@ -90,18 +88,9 @@ std::optional<ShimExit::Kind> kind_of(std::string_view text) {
 }  // namespace
 
 std::optional<ProcessIdentity> process_identity(pid_t pid) {
-    const UniqueFd file{open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC)};
-    char text[1024];
-    const ssize_t got = file ? read(file.get(), text, sizeof text) : -1;
-    if (got <= 0) return std::nullopt;
-    const std::string_view stat{text, static_cast<std::size_t>(got)};
-    std::size_t at = stat.rfind(')');  // a command's name may hold blanks and brackets itself
-    for (int field = 2; field < 22 && at != std::string_view::npos; ++field) at = stat.find(' ', at + 1);
-    if (at == std::string_view::npos) return std::nullopt;
-    ProcessIdentity process{pid, 0};
-    const auto [end, problem] = std::from_chars(stat.data() + at + 1, stat.data() + stat.size(), process.start);
-    if (problem != std::errc{}) return std::nullopt;
-    return process;
+    const auto start = process_start(pid);
+    if (!start) return std::nullopt;
+    return ProcessIdentity{pid, *start};
 }
 
 std::string to_json(const ShimRunning& running) {
