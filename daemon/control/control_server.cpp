@@ -19,12 +19,13 @@ ControlServer::ControlServer(CoreLoop& loop, PluginQueries& core, const Operatio
       operations_{operations},
       server_{std::move(listening_socket), settings.peers, settings.limits},
       streams_{server_},
+      leases_{loop, server_},
       workers_{kMaxWorkers, kWorkerIdle},
       operators_{kMaxOperators, kWorkerIdle},
       subscription_{core.events().subscribe([this](const PluginEvent& event) { streams_.publish(event); })} {
     server_.start(
         [this](const ControlRequest& request, const Exchange& exchange) {
-            handle_request({core_, server_, streams_, workers_, operators_, operations_}, request, exchange);
+            handle_request({core_, server_, streams_, leases_, workers_, operators_, operations_}, request, exchange);
         },
         streams_body);
 }

@@ -4,6 +4,7 @@
 #include "daemon/control/core_access.h"
 #include "daemon/control/event_streams.h"
 #include "daemon/control/http_server.h"
+#include "daemon/control/lease_connections.h"
 #include "daemon/control/peer_credentials.h"
 #include "daemon/control/worker_pool.h"
 #include "daemon/core/plugin_queries.h"
@@ -37,6 +38,7 @@ private:
     const OperationRooms& operations_;
     HttpServer server_;
     EventStreams streams_;
+    LeaseConnections leases_;
     WorkerPool workers_;
     WorkerPool operators_;
     EventLog::Subscription subscription_;

@@ -152,9 +152,20 @@ ControlReply cannot_run_plugins(std::string_view plugin) {
                                   plugin));
 }
 
+ControlReply plugin_disabled(const PluginView& plugin) {
+    return reply(409, fmt::format("plugin {} is disabled, so nobody can claim to use it: enable it first with "
+                                  "\"pluginctl enable {}\"",
+                                  plugin.name, plugin.name));
+}
+
+ControlReply too_many_leases(const Error& problem) {
+    return reply(503, problem.message);
+}
+
 ControlReply too_many_watchers(std::size_t limit) {
-    return reply(
-        503, fmt::format("{} connections watch events already, which is the limit: close one and try again", limit));
+    return reply(503, fmt::format("{} connections watch events or hold leases already, which is the limit: close one "
+                                  "and try again",
+                                  limit));
 }
 
 ControlReply no_answer_in_time(std::chrono::milliseconds waited) {

@@ -44,6 +44,8 @@ namespace brokerd::error_reply {
 // Managed plugins
 [[nodiscard]] ControlReply operation_failed(const OperationError& error);  // by its kind
 [[nodiscard]] ControlReply cannot_run_plugins(std::string_view plugin);    // 501
+[[nodiscard]] ControlReply plugin_disabled(const PluginView& plugin);      // 409
+[[nodiscard]] ControlReply too_many_leases(const Error& problem);          // 503
 
 // brokerd
 [[nodiscard]] ControlReply too_many_jobs(std::size_t limit);                     // 503

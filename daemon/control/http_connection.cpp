@@ -28,8 +28,10 @@ std::uint32_t HttpConnection::interest() const noexcept {
         case State::working:
             return awaits_body ? static_cast<std::uint32_t>(EPOLLIN) : 0;
         case State::replying:
-        case State::streaming:
             return queued() != 0 ? static_cast<std::uint32_t>(EPOLLOUT) : 0;
+        case State::streaming:
+            return (queued() != 0 ? static_cast<std::uint32_t>(EPOLLOUT) : 0U) |
+                   (ends_with_input ? static_cast<std::uint32_t>(EPOLLRDHUP) : 0U);
     }
     return 0;
 }

@@ -61,6 +61,8 @@ public:
     bool chunked = true;                        ///< a stream may be chunked (HTTP/1.1)
     bool keep_alive = true;                     ///< after the request in flight
     std::function<void()> stream_closed;        ///< tells the owner of the stream
+    bool ends_with_input = false;               ///< a stream is over when the client stops sending
+    std::uint64_t accepted = 0;                 ///< in clock ticks since boot
     std::optional<BodyPump> pump;               ///< the body of the request in flight, where a job may read it
     std::shared_ptr<JobLink> job;               ///< the last one here, perhaps over
     bool expects_continue = false;              ///< of the request in flight; not answered yet

@@ -113,7 +113,13 @@ void HttpServer::finish(const Exchange& exchange, const ControlReply& reply) {
     send_reply(*connection, reply, connection->keep_alive);
 }
 
-bool HttpServer::open_stream(const Exchange& exchange, const std::string& content_type, std::function<void()> closed) {
+PeerProcess HttpServer::peer(const Exchange& exchange) {
+    const HttpConnection* connection = find(exchange);
+    return connection == nullptr ? PeerProcess{} : peer_process(connection->descriptor(), connection->accepted);
+}
+
+bool HttpServer::open_stream(const Exchange& exchange, const std::string& content_type, std::function<void()> closed,
+                             StreamEnd end) {
     HttpConnection* connection = find(exchange);
     if (connection == nullptr || connection->state != HttpConnection::State::answering) return false;
     if (streams_ >= limits_.streams) {
@@ -123,6 +129,7 @@ bool HttpServer::open_stream(const Exchange& exchange, const std::string& conten
     ++streams_;
     connection->state = HttpConnection::State::streaming;
     connection->stream_closed = std::move(closed);
+    connection->ends_with_input = end == StreamEnd::half_closed;
     set_deadline(*connection, std::nullopt);
     connection->queue(stream_head(200, content_type, {}, connection->chunked, connection->keep_alive));
     write_on(*connection);

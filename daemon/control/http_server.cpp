@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <exception>
 
+#include "common/os/process_facts.h"
 #include "common/os/system_error.h"
 #include "daemon/control/error_reply.h"
 #include "daemon/loop/log.h"
@@ -122,7 +123,8 @@ void HttpServer::dispatch(Exchange::Id id, std::uint32_t events) {
     if (HttpConnection* writable = connection(); writable != nullptr && (events & EPOLLOUT) != 0)
         on_writable(*writable);
     // A hang-up means that nobody is there to read an answer; a client that only stops sending causes none.
-    if ((events & (EPOLLHUP | EPOLLERR)) == 0) return;
+    // EPOLLRDHUP, which tells of that, is asked for only where it ends a stream.
+    if ((events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) == 0) return;
     HttpConnection* gone = connection();
     if (gone == nullptr) return;
     // Bytes that are still to be read keep EPOLLIN raised: read them first, a request may be among them.
@@ -160,6 +162,7 @@ void HttpServer::add(UniqueFd socket) {
         return;
     }
     HttpConnection& added = *connection;
+    added.accepted = ticks_since_boot();
     control(epoll_.get(), EPOLL_CTL_ADD, added.descriptor(), added.interest(), added.id());
     added.registered = added.interest();
     connections_.emplace(added.id(), std::move(connection));

@@ -19,6 +19,7 @@
 #include "daemon/control/job.h"
 #include "daemon/control/job_link.h"
 #include "daemon/control/peer_credentials.h"
+#include "daemon/control/peer_process.h"
 #include "daemon/control/worker_pool.h"
 #include "daemon/loop/mailbox.h"
 
@@ -85,10 +86,18 @@ public:
     void conclude(const Exchange& exchange, const JobConclusion& conclusion);
     void job_ended(const Exchange& exchange);
 
+    /// Who made the connection that the request came on; an empty one where it is gone.
+    [[nodiscard]] PeerProcess peer(const Exchange& exchange);
+
+    enum class StreamEnd : std::uint8_t {
+        gone,         ///< with the client's end of the connection
+        half_closed,  ///< also when the client only stops sending
+    };
+
     /// Answers with a body without end: send() feeds it. `closed` is told once, when the client has gone or is
     /// dropped. False where the request is gone already or there are too many streams (then it is answered with 503).
     [[nodiscard]] bool open_stream(const Exchange& exchange, const std::string& content_type,
-                                   std::function<void()> closed);
+                                   std::function<void()> closed, StreamEnd end = StreamEnd::gone);
     /// False where the stream is gone, perhaps because of this: a client that does not read is dropped.
     bool send(const Exchange& exchange, std::string_view bytes);
 

@@ -10,6 +10,7 @@
 #include "daemon/control/event_streams.h"
 #include "daemon/control/exchange.h"
 #include "daemon/control/http_server.h"
+#include "daemon/control/lease_connections.h"
 #include "daemon/control/worker_pool.h"
 #include "daemon/operations/rooms.h"
 
@@ -20,6 +21,7 @@ struct ControlRooms {
     CoreAccess& core;
     HttpServer& server;
     EventStreams& streams;
+    LeaseConnections& leases;
     WorkerPool& workers;    ///< for calls to plugins, which may all hang
     WorkerPool& operators;  ///< for operations that wait for nothing but the disk
     const OperationRooms& operations;
