@@ -203,6 +203,18 @@ Result<int, ClientError> ManagedClient::set(std::string_view name, const std::ve
     return done(ask(http_, {"POST", docker_path(name, "/set"), body}, kAnswerTime));
 }
 
+Result<int, ClientError> ManagedClient::set(std::string_view name, const std::vector<std::string>& settings,
+                                            const LimitsChange& limits) const {
+    const std::string body = json_text([&](JsonWriter& writer) {
+        writer.StartObject();
+        write_members(writer, limits);
+        write_key(writer, "Settings");
+        write_strings(writer, settings);
+        writer.EndObject();
+    });
+    return done(ask(http_, {"POST", broker_path(name, "/limits"), body}, kAnswerTime));
+}
+
 Result<int, ClientError> ManagedClient::enable(std::string_view name) const {
     return done(ask(http_, {"POST", docker_path(name, "/enable?timeout=0"), {}}, kWorkTime));
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/client_error.h"
+#include "common/plugin_limits.h"
 #include "common/result.h"
 #include "common/unix_http.h"
 
@@ -99,6 +100,9 @@ public:
     [[nodiscard]] Result<Plugin, ClientError> inspect(std::string_view name) const;
     /// `settings` are "KEY=VALUE".
     [[nodiscard]] Result<int, ClientError> set(std::string_view name, const std::vector<std::string>& settings) const;
+    /// Both or none; unlike set() not a call of Docker's.
+    [[nodiscard]] Result<int, ClientError> set(std::string_view name, const std::vector<std::string>& settings,
+                                               const LimitsChange& limits) const;
     [[nodiscard]] Result<int, ClientError> enable(std::string_view name) const;
     [[nodiscard]] Result<int, ClientError> remove(std::string_view name, bool force) const;
 

@@ -139,6 +139,8 @@ void write_json(JsonWriter& writer, const PluginView& view) {
         write_member(writer, "Description", view.description);
         write_key(writer, "Enabled");
         writer.Bool(*view.enabled);
+        write_key(writer, "Limits");
+        write_limits(writer, view.limits);
         write_key(writer, "Restarts");
         writer.Uint(view.restarts);
         write_member(writer, "LastExit", view.last_exit);
@@ -196,6 +198,9 @@ PluginView plugin_view_from_json(const rapidjson::Value& value) {
     view.description = string_member(value, "Description");
     const rapidjson::Value* enabled = member(value, "Enabled");
     if (enabled != nullptr && enabled->IsBool()) view.enabled = enabled->GetBool();
+    if (const rapidjson::Value* limits = member(value, "Limits")) {
+        if (const auto read = read_limits(*limits)) view.limits = read->applied_to({});
+    }
     const rapidjson::Value* restarts = member(value, "Restarts");
     view.restarts = restarts != nullptr && restarts->IsUint() ? restarts->GetUint() : 0;
     view.last_exit = string_member(value, "LastExit");

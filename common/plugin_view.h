@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/json.h"
+#include "common/plugin_limits.h"
 
 namespace brokerd {
 
@@ -57,6 +58,7 @@ struct PluginView {
     std::string description;      ///< JSON Description
     std::optional<bool> enabled;  ///< JSON Enabled: what the operator asked for
     unsigned restarts = 0;        ///< JSON Restarts: unexpected ends and failed starts since it was enabled
+    PluginLimits limits;          ///< JSON Limits {Memory, NanoCpus, Pids}: those that there are
     std::string last_exit;        ///< JSON LastExit: how its newest run ended ("exited with status 1"), may be empty
     int pid = 0;                  ///< JSON Pid: of its first process; 0 where none runs
 

@@ -9,7 +9,7 @@
 
 #include "common/digest.h"
 #include "common/image_reference.h"
-#include "daemon/managed/plugin_limits.h"
+#include "common/plugin_limits.h"
 #include "daemon/managed/privileges.h"
 
 namespace brokerd {

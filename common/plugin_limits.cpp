@@ -1,4 +1,4 @@
-#include "daemon/managed/plugin_limits.h"
+#include "common/plugin_limits.h"
 
 #include <fmt/format.h>
 
@@ -13,16 +13,18 @@ namespace {
 struct Limit {
     const char* member;
     std::uint64_t PluginLimits::*value;
+    std::optional<std::uint64_t> LimitsChange::*change;
     std::uint64_t least;
     std::uint64_t most;
     std::string_view bounds;  ///< for a person
 };
 
 constexpr std::array kLimits{
-    Limit{"Memory", &PluginLimits::memory, kLeastMemory, kMostMemory, "the memory limit is at least 6 MiB"},
-    Limit{"NanoCpus", &PluginLimits::nano_cpus, kLeastNanoCpus, kMostNanoCpus,
+    Limit{"Memory", &PluginLimits::memory, &LimitsChange::memory, kLeastMemory, kMostMemory,
+          "the memory limit is at least 6 MiB"},
+    Limit{"NanoCpus", &PluginLimits::nano_cpus, &LimitsChange::nano_cpus, kLeastNanoCpus, kMostNanoCpus,
           "the limit of processor time is at least 0.01 processors"},
-    Limit{"Pids", &PluginLimits::pids, 1, kMostPids, "the limit of processes is at least 1"},
+    Limit{"Pids", &PluginLimits::pids, &LimitsChange::pids, 1, kMostPids, "the limit of processes is at least 1"},
 };
 
 }  // namespace
@@ -48,16 +50,30 @@ void write_limits(JsonWriter& writer, const PluginLimits& limits) {
     writer.EndObject();
 }
 
-Result<PluginLimits> read_limits(const rapidjson::Value& value, PluginLimits limits) {
+void write_members(JsonWriter& writer, const LimitsChange& change) {
+    for (const Limit& limit : kLimits) {
+        const auto& value = change.*limit.change;
+        if (!value) continue;
+        write_key(writer, limit.member);
+        writer.Uint64(*value);
+    }
+}
+
+PluginLimits LimitsChange::applied_to(PluginLimits limits) const {
+    for (const Limit& limit : kLimits) limits.*limit.value = (this->*limit.change).value_or(limits.*limit.value);
+    return limits;
+}
+
+Result<LimitsChange> read_limits(const rapidjson::Value& value) {
     if (!value.IsObject()) return fail("limits are an object with Memory, NanoCpus and Pids");
+    LimitsChange change;
     for (const Limit& limit : kLimits) {
         const rapidjson::Value* given = member(value, limit.member);
         if (given == nullptr || given->IsNull()) continue;
         if (!given->IsUint64()) return fail(fmt::format("{} must be a whole number, 0 for no limit", limit.member));
-        limits.*limit.value = given->GetUint64();
+        change.*limit.change = given->GetUint64();
     }
-    if (std::string fault = limits_fault(limits); !fault.empty()) return fail(std::move(fault));
-    return limits;
+    return change;
 }
 
 }  // namespace brokerd

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "common/json.h"
@@ -35,8 +36,22 @@ inline constexpr std::uint64_t kMostPids = std::uint64_t{1} << 22;
 /// An object with a member for each limit that there is: {"Memory":…,"NanoCpus":…,"Pids":…}.
 void write_limits(JsonWriter& writer, const PluginLimits& limits);
 
-/// Reads such an object over `limits`: a missing member leaves a limit as it is, 0 removes it, other members are not
-/// looked at. The error names the member. The result can be kept (limits_fault).
-[[nodiscard]] Result<PluginLimits> read_limits(const rapidjson::Value& value, PluginLimits limits = {});
+/// What is to become different; what is missing stays as it is, 0 removes a limit.
+struct LimitsChange {
+    std::optional<std::uint64_t> memory;
+    std::optional<std::uint64_t> nano_cpus;
+    std::optional<std::uint64_t> pids;
+
+    [[nodiscard]] PluginLimits applied_to(PluginLimits limits) const;
+    /// Whether it changes nothing.
+    [[nodiscard]] bool none() const noexcept { return !memory && !nano_cpus && !pids; }
+};
+
+/// A member for each limit that is to be changed, for an object that the caller has begun.
+void write_members(JsonWriter& writer, const LimitsChange& change);
+
+/// Reads what write_limits() writes, in which any member may be missing; others are not looked at. The error names the
+/// member that is no whole number.
+[[nodiscard]] Result<LimitsChange> read_limits(const rapidjson::Value& value);
 
 }  // namespace brokerd
