@@ -158,6 +158,17 @@ ControlReply plugin_disabled(const PluginView& plugin) {
                                   plugin.name, plugin.name));
 }
 
+ControlReply logs_kept_elsewhere(std::string_view plugin) {
+    return reply(409, fmt::format("plugin {} is not run by brokerd, which so has no logs of it: look where whoever starts "
+                                  "it keeps them",
+                                  escaped(plugin)));
+}
+
+ControlReply too_many_log_followers(std::size_t limit) {
+    return reply(503, fmt::format("{} connections follow logs already, which is the limit: close one and try again",
+                                  limit));
+}
+
 ControlReply too_many_leases(const Error& problem) {
     return reply(503, problem.message);
 }

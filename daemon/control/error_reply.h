@@ -45,6 +45,8 @@ namespace brokerd::error_reply {
 [[nodiscard]] ControlReply operation_failed(const OperationError& error);  // by its kind
 [[nodiscard]] ControlReply cannot_run_plugins(std::string_view plugin);    // 501
 [[nodiscard]] ControlReply plugin_disabled(const PluginView& plugin);      // 409
+[[nodiscard]] ControlReply logs_kept_elsewhere(std::string_view plugin);   // 409
+[[nodiscard]] ControlReply too_many_log_followers(std::size_t limit);      // 503
 [[nodiscard]] ControlReply too_many_leases(const Error& problem);          // 503
 
 // brokerd
