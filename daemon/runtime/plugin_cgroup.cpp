@@ -124,14 +124,14 @@ void wait_for_ends(const std::vector<UniqueFd>& dying, std::chrono::steady_clock
 
 }  // namespace
 
-Result<PluginCgroup> PluginCgroup::find(CgroupDriver driver, const std::string& id) {
+Result<PluginCgroup> PluginCgroup::find(const std::string& id) {
     const auto mounts = read_mount_table();
     if (!mounts) return fail(mounts.error());
-    const std::string below =
-        driver == CgroupDriver::systemd ? "/brokerd.slice/brokerd-" + id + ".scope" : "/brokerd/" + id;
     std::vector<std::string> directories;
     for (const MountEntry& mount : *mounts) {
-        if (mount.type == "cgroup" || mount.type == "cgroup2") directories.push_back(mount.mount_point + below);
+        if (mount.type != "cgroup" && mount.type != "cgroup2") continue;
+        directories.push_back(mount.mount_point + "/brokerd.slice/brokerd-" + id + ".scope");
+        directories.push_back(mount.mount_point + "/brokerd/" + id);
     }
     return PluginCgroup{std::move(directories)};
 }

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "common/result.h"
-#include "daemon/runtime/runtime_settings.h"
 
 namespace brokerd {
 
@@ -13,8 +12,9 @@ namespace brokerd {
 /// Thread: any that may wait.
 class PluginCgroup {
 public:
-    /// Looks at what is mounted now; groups that do not exist are no error.
-    [[nodiscard]] static Result<PluginCgroup> find(CgroupDriver driver, const std::string& id);
+    /// Looks at what is mounted now, and for both drivers: the last brokerd may have had another one. Groups that do
+    /// not exist are no error.
+    [[nodiscard]] static Result<PluginCgroup> find(const std::string& id);
 
     /// SIGKILL to every process in them, until there is none. The error: some did not go within a few seconds.
     [[nodiscard]] Result<bool> kill_all() const;

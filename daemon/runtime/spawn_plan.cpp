@@ -67,6 +67,7 @@ pid_t SpawnPlan::spawn(const std::vector<std::string>& arguments) {
     pid_t pid = -1;
     if (error_ == 0)
         error_ = posix_spawn(&pid, pointers.front(), &actions_, &attributes_, pointers.data(), environment);
+    duplicates_.clear();
     errno = error_;
     return error_ == 0 ? pid : -1;
 }

@@ -24,6 +24,7 @@ public:
     /// It leads a process group of its own.
     void lead_group();
     /// The child, which is the caller's to reap. `arguments` begin with the program's path. -1: errno says why not.
+    /// The duplicates of the given descriptors are closed then, so that only the child has them.
     [[nodiscard]] pid_t spawn(const std::vector<std::string>& arguments);
 
     static constexpr int kFirstFreeFd = 5;

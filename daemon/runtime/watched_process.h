@@ -1,0 +1,20 @@
+#pragma once
+
+#include <chrono>
+
+#include "common/os/unique_fd.h"
+#include "daemon/shim/shim_files.h"
+
+namespace brokerd {
+
+/// A pidfd of exactly this process, or nothing where it is no more (or has ended and nobody is left to read it).
+/// Any thread.
+[[nodiscard]] UniqueFd open_process(const ProcessIdentity& process) noexcept;
+
+/// False: it no longer exists, or cannot be sent one.
+bool send_signal(const UniqueFd& process, int signal) noexcept;
+[[nodiscard]] bool has_ended(const UniqueFd& process) noexcept;
+/// Waits for its end; false: it has not ended in that time.
+[[nodiscard]] bool wait_for_end(const UniqueFd& process, std::chrono::milliseconds limit) noexcept;
+
+}  // namespace brokerd
