@@ -9,9 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
 
 #include "common/os/system_error.h"
 
@@ -78,22 +76,12 @@ Result<UniqueFd> bind_control_socket(const std::string& path, std::optional<gid_
     return socket;
 }
 
-UniqueFd take_activated_socket(const std::string& path) {
-    char** raw_names = nullptr;
-    const int count = sd_listen_fds_with_names(0, &raw_names);
-    if (count <= 0) return UniqueFd{};
-    int found = -1;
-    for (int i = 0; i < count; ++i) {
-        const int fd = SD_LISTEN_FDS_START + i;
-        const bool named = raw_names != nullptr && std::strcmp(raw_names[i], "control") == 0;
-        if (found < 0 && (named || sd_is_socket_unix(fd, SOCK_STREAM, 1, path.c_str(), path.size()) > 0) &&
-            sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) > 0) {
-            found = fd;
-        }
-    }
-    for (char** name = raw_names; name != nullptr && *name != nullptr; ++name) std::free(*name);
-    std::free(raw_names);
-    return UniqueFd{found};
+UniqueFd take_activated_socket(ActivatedDescriptors& activated, const std::string& path) {
+    return activated.take([&](const ActivatedDescriptors::Descriptor& descriptor) {
+        const int fd = descriptor.fd.get();
+        return sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) > 0 &&
+               (descriptor.name == "control" || sd_is_socket_unix(fd, SOCK_STREAM, 1, path.c_str(), path.size()) > 0);
+    });
 }
 
 }  // namespace brokerd

@@ -7,6 +7,7 @@
 
 #include "common/os/unique_fd.h"
 #include "common/result.h"
+#include "daemon/loop/activated_descriptors.h"
 
 namespace brokerd {
 
@@ -15,8 +16,8 @@ namespace brokerd {
 /// error says what it is. Its directory must exist.
 [[nodiscard]] Result<UniqueFd> bind_control_socket(const std::string& path, std::optional<gid_t> group);
 
-/// The control socket that systemd hands over (sd_listen_fds(3)): named "control" in the unit, or bound to `path`.
-/// Empty where there is none. The environment variables are left in place.
-[[nodiscard]] UniqueFd take_activated_socket(const std::string& path);
+/// The control socket among what systemd hands over: named "control" in the unit, or bound to `path`. Empty where there
+/// is none.
+[[nodiscard]] UniqueFd take_activated_socket(ActivatedDescriptors& activated, const std::string& path);
 
 }  // namespace brokerd

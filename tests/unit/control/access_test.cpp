@@ -118,7 +118,8 @@ TEST_CASE("what is in the way of the control socket is left alone", "[control]")
     CHECK_FALSE(bind_control_socket(directory.path("absent/c.sock"), std::nullopt));
     CHECK_FALSE(bind_control_socket(directory.path(std::string(200, 'x')), std::nullopt));
     CHECK_FALSE(bind_control_socket("", std::nullopt));
-    CHECK_FALSE(take_activated_socket(directory.path("c.sock")));
+    ActivatedDescriptors none;
+    CHECK_FALSE(take_activated_socket(none, directory.path("c.sock")));
 }
 
 TEST_CASE("shutting down closes watchers and idle connections, not the listening socket", "[control]") {
