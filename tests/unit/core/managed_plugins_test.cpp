@@ -94,7 +94,7 @@ TEST_CASE("an installed plugin is shown with what the operator asked for", "[cor
     const PluginView& view = views[1];
     CHECK(view.name == "me/p:1");
     CHECK(view.kind == "managed");
-    CHECK(view.state == "enabled");
+    CHECK(view.state == "disabled");
     CHECK(view.enabled == true);
     CHECK(view.implements == Strings{"VolumeDriver"});
     CHECK(view.definition == "/state/plugins/" + plugin.id);

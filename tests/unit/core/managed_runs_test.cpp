@@ -1,0 +1,272 @@
+#include "daemon/core/managed_runs.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/fakes/fake_plugin_runner.h"
+#include "tests/fakes/fake_transport.h"
+#include "tests/unit/managed/store_fixture.h"
+
+using namespace brokerd;
+using namespace brokerd::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Strings = std::vector<std::string>;
+using Problem = std::optional<std::string>;
+
+const std::string kId(64, 'a');
+
+/// What is offered to engines: at most one plugin, whose handshakes the test decides.
+class FakeOffers final : public PluginOffers {
+public:
+    explicit FakeOffers(FakeScheduler& time) : transport{time}, time_{time} { transport.be_unreachable(); }
+
+    void offer(PluginOffer offered) override {
+        now = std::move(offered);
+        way = std::make_unique<Activation>(time_, transport, ActivationSettings{}, [this](bool) {
+            told_ = time_.after(0ms, [this, id = now->id] { changed(id); });
+        });
+        way->start();
+    }
+    void withdraw(const std::string&) override {
+        now.reset();
+        way.reset();
+    }
+    void report_down(const std::string&, const std::string& reason) override {
+        if (way) way->report_down(reason, false);
+    }
+    [[nodiscard]] const Activation* activation(const std::string&) const override { return way.get(); }
+
+    FakeTransport transport;
+    std::optional<PluginOffer> now;
+    std::unique_ptr<Activation> way;
+    std::function<void(const std::string&)> changed;
+
+private:
+    FakeScheduler& time_;
+    std::unique_ptr<Scheduler::Timer> told_;
+};
+
+struct Host {
+    FakeScheduler time;
+    FakePluginRunner runner;
+    FakeOffers offers{time};
+    Strings told;
+    std::string diagnosis = "it runs, but does not listen at /run/docker/plugins/p.sock";
+    std::unique_ptr<Scheduler::Timer> diagnosed;
+    ManagedRuns runs{time,
+                     runner,
+                     {},
+                     {"/state/plugins", "/run/exec"},
+                     offers,
+                     [this](pid_t, const std::string&, const std::string&, std::function<void(std::string)> then) {
+                         diagnosed = time.after(1ms, [this, then] { then(diagnosis); });
+                     },
+                     [this](const PluginRecord& plugin, const std::string& state, const std::string& reason) {
+                         told.push_back(plugin.name + " " + state + (reason.empty() ? "" : ": " + reason));
+                     }};
+
+    Host() {
+        offers.changed = [this](const std::string& id) { runs.on_activation(id); };
+    }
+
+    [[nodiscard]] static PluginRecordPtr plugin(bool enabled, const std::string& name = "p:latest") {
+        PluginRecord made = make_record(name, "made for a test");
+        made.id = kId;
+        made.enabled = enabled;
+        return std::make_shared<const PluginRecord>(std::move(made));
+    }
+    [[nodiscard]] std::string state() const {
+        PluginView view;
+        view.id = kId;
+        runs.complete(view);
+        return view.state;
+    }
+    void let_answer() {
+        offers.transport.answer(R"({"Implements": ["VolumeDriver"]})");
+        offers.way->poke();
+        time.advance(100ms);
+    }
+    /// Starts a trial; its result is in `answers`.
+    void start(std::chrono::milliseconds timeout = 30s) {
+        runs.start(plugin(true), timeout, [this](Problem problem) { answers.push_back(std::move(problem)); });
+    }
+    std::vector<Problem> answers;
+};
+
+PluginExit exited(int status) {
+    PluginExit exit;
+    exit.kind = PluginExit::Kind::exited;
+    exit.status = status;
+    return exit;
+}
+
+}  // namespace
+
+TEST_CASE("an enabled plugin is offered before it runs, and runs once it answers", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(true)});
+    REQUIRE(host.offers.now);
+    CHECK(host.offers.now->endpoint.path() == "/run/exec/" + kId + "/x.sock");
+    REQUIRE(host.offers.now->names.size() == 2);
+    CHECK(host.offers.now->names[0].str() == "p:latest");
+    CHECK(host.offers.now->names[1].str() == "p");
+    CHECK(host.state() == "starting");
+    host.runner.begin(kId);
+    CHECK(host.state() == "starting");
+    host.let_answer();
+    CHECK(host.state() == "running");
+    CHECK(host.told.back() == "p:latest running");
+}
+
+TEST_CASE("a trial ends with the plugin's answer and is kept once it is stored", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    CHECK_FALSE(host.offers.now);
+    host.start();
+    host.runner.begin(kId);
+    CHECK(host.answers.empty());
+    host.let_answer();
+    REQUIRE(host.answers == std::vector<Problem>{std::nullopt});
+    host.runs.apply({host.plugin(false)});  // something else was changed meanwhile
+    CHECK(host.runner.has(kId));
+    host.runs.apply({host.plugin(true)});
+    host.runner.end(kId, exited(1));
+    CHECK(host.state() == "restarting");
+    host.time.advance(100ms);
+    CHECK(host.runner.is_launching(kId));
+}
+
+TEST_CASE("a plugin that ends between its answer and its being stored is started again", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start();
+    host.runner.begin(kId);
+    host.let_answer();
+    host.runner.end(kId, exited(1));
+    host.time.advance(1s);
+    CHECK(host.runner.is_launching(kId));
+}
+
+TEST_CASE("a trial tells why the plugin ended, and leaves nothing", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start();
+    host.runner.begin(kId);
+    host.runner.end(kId, exited(3));
+    host.time.advance(1s);
+    REQUIRE(host.answers.size() == 1);
+    REQUIRE(host.answers[0]);
+    CHECK_THAT(*host.answers[0], Catch::Contains("exited with status 3"));
+    CHECK_FALSE(host.offers.now);
+    CHECK(host.state() == "disabled");
+    CHECK_FALSE(host.runner.has(kId));
+    host.time.advance(10min);
+    CHECK(host.runner.starts[kId] == 1);
+}
+
+TEST_CASE("a trial that nobody can start tells the runner's reason", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start();
+    host.runner.refuse(kId, "there is no runc");
+    host.time.advance(1s);
+    REQUIRE(host.answers.size() == 1);
+    CHECK(host.answers[0] == "there is no runc");
+    CHECK(host.state() == "disabled");
+}
+
+TEST_CASE("a trial without an answer ends in time, with a diagnosis, once the plugin is gone", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start(5s);
+    host.runner.begin(kId);
+    host.time.advance(5s);
+    host.time.advance(1s);
+    CHECK(host.answers.empty());  // it is still ending
+    CHECK(host.runner.of(kId).terms == 1);
+    CHECK(host.state() == "stopping");
+    host.runner.end(kId, exited(0));
+    host.time.advance(1s);
+    REQUIRE(host.answers.size() == 1);
+    CHECK(host.answers[0] == host.diagnosis);
+    CHECK(host.state() == "disabled");
+}
+
+TEST_CASE("a plugin whose answer is no manifest fails its trial at once", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start();
+    host.runner.begin(kId);
+    host.offers.transport.answer("hello", 200);
+    host.offers.way->poke();
+    host.time.advance(100ms);
+    REQUIRE(host.runner.of(kId).terms == 1);
+    host.runner.end(kId, exited(0));
+    host.time.advance(100ms);
+    REQUIRE(host.answers.size() == 1);
+    CHECK(host.answers[0]);
+}
+
+TEST_CASE("a trial can be given up, and is not begun twice", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start();
+    host.start();
+    REQUIRE(host.answers.size() == 1);
+    CHECK_THAT(*host.answers[0], Catch::Contains("being enabled already"));
+    host.runner.begin(kId);
+    host.runs.give_up(kId);
+    host.runner.end(kId, exited(0));
+    host.time.advance(1s);
+    CHECK(host.answers.size() == 2);
+    CHECK(host.state() == "disabled");
+}
+
+TEST_CASE("what is disabled or removed by hand is stopped", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(true)});
+    host.runner.begin(kId);
+    const bool removed = GENERATE(false, true);
+    host.runs.apply(removed ? std::vector<PluginRecordPtr>{} : std::vector{host.plugin(false)});
+    CHECK_FALSE(host.offers.now);
+    CHECK(host.runner.of(kId).terms == 1);
+    host.runner.end(kId, exited(0));
+    host.time.advance(1s);
+    CHECK(host.state() == "disabled");
+}
+
+TEST_CASE("survivors are adopted where they are wanted and stopped where not", "[core]") {
+    const bool wanted = GENERATE(false, true);
+    FakeScheduler time;
+    FakePluginRunner runner;
+    runner.left_running = {kId};
+    FakeOffers offers{time};
+    ManagedRuns runs{time, runner, {}, {}, offers, {}, [](const auto&...) {}};
+    offers.changed = [](const std::string&) {};
+    runs.apply({Host::plugin(wanted)});
+    time.advance(1ms);
+    REQUIRE(runner.adoptions[kId] == 1);
+    runner.begin(kId);
+    time.advance(1ms);
+    CHECK(runner.of(kId).terms == (wanted ? 0u : 1u));
+    CHECK(runner.starts[kId] == 0);
+}
+
+TEST_CASE("a plugin that does not answer any more is unhealthy, and restarted where that is wanted", "[core]") {
+    Host host;
+    host.runs.restart_unhealthy = GENERATE(false, true);
+    host.runs.apply({host.plugin(true)});
+    host.runner.begin(kId);
+    host.let_answer();
+    host.runs.on_health(kId, false, "it has not answered three probes");
+    if (host.runs.restart_unhealthy) {
+        CHECK(host.runner.of(kId).terms == 1);
+        return;
+    }
+    CHECK(host.state() == "unhealthy");
+    CHECK(host.told.back() == "p:latest unhealthy: it has not answered three probes");
+    host.runs.on_health(kId, true, "");
+    CHECK(host.state() == "running");
+}
