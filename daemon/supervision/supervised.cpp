@@ -97,12 +97,7 @@ void Supervisor::Supervised::answered() {
 
 bool Supervisor::Supervised::forget() {
     if (activity_ == Activity::nothing) return !survivor_;
-    if (activity_ == Activity::stuck) {
-        wanted_ = false;
-        restart_reason_.reset();
-        forgotten_ = true;
-    }
-    if (activity_ == Activity::settling) forgotten_ = !wanted_;
+    if (activity_ == Activity::stuck || activity_ == Activity::settling) forgotten_ = !wanted_;
     return false;
 }
 

@@ -39,9 +39,12 @@ void Supervisor::run(PluginRecordPtr plugin, Mode mode) {
 }
 
 void Supervisor::stop(const std::string& id, std::function<void()> done) {
-    auto* const plugin = find_plugin(id);
-    if (plugin == nullptr) return post(std::move(done));
+    auto& entry = plugins_[id];
+    const bool is_new = entry == nullptr;
+    if (is_new) entry = std::make_shared<Supervised>(*this, id, false);
+    const auto plugin = entry;
     plugin->stop(std::move(done));
+    if (is_new) forget(id);  // one more way than post() to be done would let a start of it overtake `done`
 }
 
 void Supervisor::restart(const std::string& id, std::string reason) {
@@ -53,28 +56,28 @@ void Supervisor::answered(const std::string& id) {
 }
 
 void Supervisor::stop_unwanted_survivors(std::function<void()> done) {
-    std::vector<std::string> ids;
-    for (const auto& [id, plugin] : plugins_) {
-        if (plugin->unwanted_survivor()) ids.push_back(id);
-    }
-    stop_each(ids, std::move(done));
+    stop_each([](const Supervised& plugin) { return plugin.unwanted_survivor(); }, std::move(done));
 }
 
 void Supervisor::stop_all(std::function<void()> done) {
-    std::vector<std::string> ids;
-    for (const auto& [id, plugin] : plugins_) ids.push_back(id);
-    stop_each(ids, std::move(done));
+    stop_each([](const Supervised&) { return true; }, std::move(done));
 }
 
-/// By ID, because whoever is told of a change may change the map.
-void Supervisor::stop_each(const std::vector<std::string>& ids, std::function<void()> done) {
-    if (ids.empty()) return post(std::move(done));
-    const auto left = std::make_shared<std::size_t>(ids.size());
+/// One after the other by ID, because whoever is told of a change may change the map, and what others want.
+void Supervisor::stop_each(const std::function<bool(const Supervised&)>& chosen, std::function<void()> done) {
+    std::vector<std::string> ids;
+    for (const auto& [id, plugin] : plugins_) ids.push_back(id);
+    const auto left = std::make_shared<std::size_t>(1);
+    const auto one_less = [left, done = std::move(done)] {
+        if (--*left == 0 && done) done();
+    };
     for (const auto& id : ids) {
-        stop(id, [left, done] {
-            if (--*left == 0 && done) done();
-        });
+        const auto* const plugin = find_plugin(id);
+        if (plugin == nullptr || !chosen(*plugin)) continue;
+        ++*left;
+        stop(id, one_less);
     }
+    post(one_less);
 }
 
 PluginRun Supervisor::find(const std::string& id) const {

@@ -110,14 +110,14 @@ public:
     /// Off where it has never been heard of, and for a survivor that nobody has named yet.
     [[nodiscard]] PluginRun find(const std::string& id) const;
     /// Forgets a plugin that is off or could not be ended, with its counts and reason: it has been removed. Nothing in
-    /// other phases.
+    /// other phases, and while it is wanted.
     void forget(const std::string& id);
 
 private:
     class Supervised;
 
     [[nodiscard]] Supervised* find_plugin(const std::string& id) const;
-    void stop_each(const std::vector<std::string>& ids, std::function<void()> done);
+    void stop_each(const std::function<bool(const Supervised&)>& chosen, std::function<void()> done);
     /// Calls `done`, unless empty, from the scheduler.
     void post(std::function<void()> done);
 
