@@ -50,6 +50,9 @@ public:
     /// Reports trouble that does not end the command.
     void warning(std::string_view message);
 
+    /// stderr, for what is no error: another's output.
+    [[nodiscard]] Output& err() noexcept { return err_; }
+
     Output& out;
     const int input_fd;
 
