@@ -23,6 +23,7 @@ constexpr std::array kCommands{
     Command{"doctor", "", help::doctor, doctor_command},
     Command{"activate", "", help::activate, activate_command, Completion::plugin_names},
     Command{"call", "", help::call, call_command, Completion::plugin_names},
+    Command{"logs", "", help::logs, logs_command, Completion::plugin_names},
     Command{"events", "", help::events, events_command},
     Command{"stats", "", help::stats, stats_command, Completion::plugin_names},
     Command{"version", "", help::version, version_command},

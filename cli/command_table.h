@@ -21,6 +21,7 @@ namespace brokerd::cli {
 [[nodiscard]] Run install_command(CLI::App& app);
 [[nodiscard]] Run list_command(CLI::App& app);
 [[nodiscard]] Run load_command(CLI::App& app);
+[[nodiscard]] Run logs_command(CLI::App& app);
 [[nodiscard]] Run prune_command(CLI::App& app);
 [[nodiscard]] Run push_command(CLI::App& app);
 [[nodiscard]] Run remove_command(CLI::App& app);

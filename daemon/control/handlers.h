@@ -11,6 +11,8 @@ void list_plugins(const ControlRooms& rooms, const RoutedRequest& request, const
 void inspect_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void look_up_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void activate_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+// logs_handlers.cpp
+void show_plugin_logs(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 // lease_handlers.cpp
 void lease_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 // rpc_handlers.cpp

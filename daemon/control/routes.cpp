@@ -37,6 +37,7 @@ constexpr std::array kRoutes{
     Route{"POST", "/broker/v1/plugins/{name}/activate", activate_plugin},
     Route{"POST", "/broker/v1/plugins/{name}/rpc/{method}", call_plugin},
     Route{"POST", "/broker/v1/plugins/{name}/lease", lease_plugin},
+    Route{"GET", "/broker/v1/plugins/{name}/logs", show_plugin_logs, Needs::state},
     Route{"POST", "/broker/v1/plugins/load", load_plugin, Needs::state, Body::streamed},
     Route{"POST", "/broker/v1/plugins/install", install_loaded_plugin, Needs::state},
     Route{"POST", "/broker/v1/plugins/import", import_docker_plugins, Needs::state},
