@@ -41,6 +41,8 @@ void push_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request
 void enable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void disable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void remove_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+// limits_handlers.cpp
+void set_plugin_limits(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 // offline_handlers.cpp
 void show_granted_privileges(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void load_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);

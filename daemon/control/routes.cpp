@@ -35,6 +35,7 @@ constexpr std::array kRoutes{
     Route{"GET", "/broker/v1/plugins/{name}/save", save_managed_plugin, Needs::state},
     Route{"GET", "/broker/v1/plugins/{name}", look_up_plugin},
     Route{"POST", "/broker/v1/plugins/{name}/activate", activate_plugin},
+    Route{"POST", "/broker/v1/plugins/{name}/limits", set_plugin_limits, Needs::state},
     Route{"POST", "/broker/v1/plugins/{name}/rpc/{method}", call_plugin},
     Route{"POST", "/broker/v1/plugins/{name}/lease", lease_plugin},
     Route{"GET", "/broker/v1/plugins/{name}/logs", show_plugin_logs, Needs::state},

@@ -66,6 +66,7 @@ PluginView ManagedPlugins::view(const PluginRecord& record) const {
     view.reference = record.remote;
     view.description = record.config->description;
     view.enabled = record.enabled;
+    view.limits = record.limits;
     return view;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "daemon/loop/log.h"
+#include "daemon/operations/configure.h"
 #include "daemon/operations/install.h"
 
 namespace brokerd {
@@ -25,22 +26,7 @@ OperationResult<HeldPlugin> hold_plugin(const OperationRooms& rooms, const std::
 
 OperationResult<PluginRecordPtr> set_plugin(const OperationRooms& rooms, const std::string& name,
                                             const std::vector<std::string>& arguments) {
-    const auto held = hold_plugin(rooms, name);
-    if (!held) return Failure<OperationError>{held.error()};
-    PluginRecord record = *held->record;
-    if (record.enabled) {
-        return fail(Kind::conflict, "cannot set on an active plugin, disable plugin before setting");
-    }
-    auto settings = apply_arguments(*record.config, record.settings, arguments);
-    if (!settings) return fail(Kind::invalid, settings.error().message);
-    auto grant = check_granted(*record.config, *settings, record.granted, Consent::settable_values);
-    if (!grant) return fail(Kind::denied, grant.error().message);
-    if (!grant->added.empty()) log_info("plugin {}: granted by \"set\": {}", record.name, describe(grant->added));
-    record.settings = *std::move(settings);
-    record.granted = std::move(grant->granted);
-    auto updated = rooms.plugins.change([&](PluginStore& store) { return store.update(std::move(record)); });
-    if (!updated) return Failure<OperationError>{operation_error(updated.error())};
-    return *std::move(updated);
+    return configure_plugin(rooms, name, arguments, {});
 }
 
 OperationResult<Collected> prune(const OperationRooms& rooms) {
