@@ -14,7 +14,9 @@ namespace brokerd::cli {
 [[nodiscard]] Run call_command(CLI::App& app);
 [[nodiscard]] Run completion_command(CLI::App& app);
 [[nodiscard]] Run create_command(CLI::App& app);
+[[nodiscard]] Run disable_command(CLI::App& app);
 [[nodiscard]] Run doctor_command(CLI::App& app);
+[[nodiscard]] Run enable_command(CLI::App& app);
 [[nodiscard]] Run events_command(CLI::App& app);
 [[nodiscard]] Run import_command(CLI::App& app);
 [[nodiscard]] Run inspect_command(CLI::App& app);
@@ -30,5 +32,6 @@ namespace brokerd::cli {
 [[nodiscard]] Run stats_command(CLI::App& app);
 [[nodiscard]] Run upgrade_command(CLI::App& app);
 [[nodiscard]] Run version_command(CLI::App& app);
+[[nodiscard]] Run wait_command(CLI::App& app);
 
 }  // namespace brokerd::cli

@@ -9,20 +9,22 @@
 namespace brokerd::cli {
 
 /// What `ls` has to show of a plugin: PluginView's JSON members, after Status, which is made here.
-inline constexpr std::array<std::string_view, 21> kListFields{
+inline constexpr std::array<std::string_view, 25> kListFields{
     "Status",   "Name",        "Kind",      "State",      "Implements",
     "Endpoint", "Definition",  "Published", "Reason",     "Since",
     "Attempts", "NextAttempt", "TLS",       "TLS.Verify", "TLS.ClientCertificate",
     "Warnings", "Shadows",     "Id",        "Reference",  "Description",
-    "Enabled"};
-/// The same for `inspect`, which shows the daemon's own object: a PluginView, or Docker's for a managed plugin.
-inline constexpr std::array<std::string_view, 25> kInspectFields{
+    "Enabled",  "Restarts",    "LastExit",  "Pid",        "Leases"};
+/// The same for `inspect`, which shows the daemon's own object: a PluginView, or Docker's for a managed plugin with the
+/// PluginView as its member Broker.
+inline constexpr std::array<std::string_view, 28> kInspectFields{
     "Name",     "Kind",     "State",    "Implements",  "Endpoint",    "Definition", "Published",
     "Reason",   "Since",    "Attempts", "NextAttempt", "TLS",         "TLS.Verify", "TLS.ClientCertificate",
     "Warnings", "Shadows",  "Id",       "Reference",   "Description", "Enabled",    "PluginReference",
-    "Config",   "Config.*", "Settings", "Settings.*"};
+    "Config",   "Config.*", "Settings", "Settings.*",  "Leases",      "Broker",     "Broker.*"};
 
-/// State, attempts and reason in one phrase: "activating (attempt 3)", "failed: connection refused". Not yet printable.
+/// State, attempts or restarts, and reason in one phrase: "activating (attempt 3)", "failed: connection refused",
+/// "restarting (3): exited with status 1". Not yet printable.
 [[nodiscard]] std::string status_text(const PluginView& plugin);
 
 }  // namespace brokerd::cli

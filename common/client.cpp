@@ -109,12 +109,12 @@ Result<ControlClient::Version, ClientError> ControlClient::version() const {
     return Version{std::move(*document), reply->server};
 }
 
-Result<int, ClientError> ControlClient::events(const EventQuery& query, const EventHandler& handler,
-                                               int hangup_fd) const {
+Result<int, ClientError> ControlClient::events(const EventQuery& query, const EventHandler& handler, int hangup_fd,
+                                               int interrupt_fd) const {
     JsonLines lines{[&](const rapidjson::Document& event) { return handler(plugin_event_from_json(event)); }};
     const UnixHttp::Receiver receive = [&](std::string& body) { return lines(body); };
-    const auto end =
-        http_.stream({"GET", events_target(query), {}}, {kAnswerTime, kMaxEventBytes}, receive, {hangup_fd, -1});
+    const auto end = http_.stream({"GET", events_target(query), {}}, {kAnswerTime, kMaxEventBytes}, receive,
+                                  {hangup_fd, interrupt_fd});
     if (!end) return fail(to_client_error(end.error(), socket_path()));
     if (lines.saw_nonsense()) return fail(malformed(socket_path(), "an event that is not a JSON object"));
     if (end->stopped_here) return 0;

@@ -63,9 +63,10 @@ public:
     [[nodiscard]] Result<Version, ClientError> version() const;
 
     /// Hands on events for as long as `handler` wants them, or until `hangup_fd` (see UnixHttp::stream) is in error:
-    /// then 0. Whatever else ends the stream is an error: no_daemon where the daemon went away.
-    [[nodiscard]] Result<int, ClientError> events(const EventQuery& query, const EventHandler& handler,
-                                                  int hangup_fd) const;
+    /// then 0. Whatever else ends the stream is an error: no_daemon where the daemon went away, interrupted where
+    /// `interrupt_fd` became readable.
+    [[nodiscard]] Result<int, ClientError> events(const EventQuery& query, const EventHandler& handler, int hangup_fd,
+                                                  int interrupt_fd = -1) const;
 
     [[nodiscard]] const std::string& socket_path() const noexcept { return http_.socket_path(); }
 

@@ -215,8 +215,13 @@ Result<int, ClientError> ManagedClient::set(std::string_view name, const std::ve
     return done(ask(http_, {"POST", broker_path(name, "/limits"), body}, kAnswerTime));
 }
 
-Result<int, ClientError> ManagedClient::enable(std::string_view name) const {
-    return done(ask(http_, {"POST", docker_path(name, "/enable?timeout=0"), {}}, kWorkTime));
+Result<int, ClientError> ManagedClient::enable(std::string_view name, std::chrono::seconds timeout) const {
+    const std::string question = fmt::format("/enable?timeout={}", timeout.count());
+    return done(ask(http_, {"POST", docker_path(name, question), {}}, kWorkTime + timeout));
+}
+
+Result<int, ClientError> ManagedClient::disable(std::string_view name, bool force) const {
+    return done(ask(http_, {"POST", docker_path(name, force ? "/disable?force=1" : "/disable"), {}}, kWorkTime));
 }
 
 Result<int, ClientError> ManagedClient::remove(std::string_view name, bool force) const {

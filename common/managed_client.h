@@ -103,7 +103,10 @@ public:
     /// Both or none; unlike set() not a call of Docker's.
     [[nodiscard]] Result<int, ClientError> set(std::string_view name, const std::vector<std::string>& settings,
                                                const LimitsChange& limits) const;
-    [[nodiscard]] Result<int, ClientError> enable(std::string_view name) const;
+    /// Waits until the plugin has answered; it has `timeout` for that, zero for what the daemon knows of it.
+    [[nodiscard]] Result<int, ClientError> enable(std::string_view name, std::chrono::seconds timeout) const;
+    /// Waits until the plugin has ended. `force`: also one that is in use.
+    [[nodiscard]] Result<int, ClientError> disable(std::string_view name, bool force) const;
     [[nodiscard]] Result<int, ClientError> remove(std::string_view name, bool force) const;
 
     /// `tar` is an OCI image layout.

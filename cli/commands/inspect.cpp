@@ -27,8 +27,14 @@ std::string shown(const std::vector<std::string>& found, const Format& format) {
     return format.lines(objects);
 }
 
-/// The object for a person who asks for `name`: Docker's own for a managed plugin, as docker prints it; else brokerd's
-/// view. A dockerd knows the first only.
+/// Docker's object with one member more: what brokerd observes of the plugin (state, restarts, last exit, leases).
+std::string with_view(std::string plugin, const std::string& view) {
+    const std::size_t end = plugin.rfind('}');
+    return end == std::string::npos ? plugin : plugin.insert(end, fmt::format(",\"Broker\":{}", view));
+}
+
+/// The object for a person who asks for `name`: Docker's own for a managed plugin, as docker prints it, with brokerd's
+/// view as a member; else that view. A dockerd knows the first only.
 Result<std::string, ClientError> object_of(const std::string& name, const Session& session) {
     constexpr int kNotFound = 404;
     auto view = session.client().inspect(name);
@@ -38,7 +44,7 @@ Result<std::string, ClientError> object_of(const std::string& name, const Sessio
         if (!document || string_member(*document, "Kind") != "managed") return view;
     }
     auto plugin = session.managed().inspect(name);
-    if (plugin) return std::move(plugin->json);
+    if (plugin) return view ? with_view(std::move(plugin->json), *view) : std::move(plugin->json);
     // Neither knows the name: the first said so in brokerd's words. Or the view is all there is.
     if (view || plugin.error().status == kNotFound) return view;
     return fail(plugin.error());

@@ -2,6 +2,7 @@
 
 #include <CLI/App.hpp>
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <optional>
 
@@ -85,11 +86,20 @@ private:
 
     ExitStatus enable() {
         if (flags_.disable) return ExitStatus::success;
-        const auto done = session_.managed().enable(name_);
-        if (done) return ExitStatus::success;
+        constexpr std::chrono::seconds kAsTheDaemonKnows{0};
+        const auto done = session_.managed().enable(name_, kAsTheDaemonKnows);
+        if (done || is_enabled()) return ExitStatus::success;
         ClientError error = done.error();
-        error.message = fmt::format("{} is installed but not enabled: {}", name_, error.message);
+        error.message =
+            fmt::format("{} is installed but disabled: {}; once the cause is gone \"pluginctl enable {}\" starts it",
+                        name_, error.message, name_);
         return session_.failure(error);
+    }
+
+    /// One that was installed before may run already: then all is as it was asked for.
+    [[nodiscard]] bool is_enabled() const {
+        const auto plugin = session_.managed().inspect(name_);
+        return plugin && plugin->enabled;
     }
 
     const Flags& flags_;

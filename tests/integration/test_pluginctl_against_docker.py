@@ -144,7 +144,7 @@ def test_enabling_is_told_in_the_daemons_words(place):
     name = place.publish("sample/one")
     failed = place.pluginctl("install", "--grant-all-permissions", name)
     assert failed.returncode == 1
-    assert failed.stderr.startswith(f"pluginctl install: {name}:latest is installed but not enabled: ")
+    assert failed.stderr.startswith(f"pluginctl install: {name}:latest is installed but disabled: ")
     assert place.installed() == {name + ":latest": "false"}
 
 

@@ -151,7 +151,9 @@ TEST_CASE("a plugin that cannot be set is removed, one that cannot be enabled st
     const Daemon later = registry_with("[]", ScriptedServer::reply(501, R"({"message":"not in this release"})"));
     const Ran enabled = run_cli({"install", "vieux/sshfs"}, later.path());
     CHECK(enabled.status == 1);
-    CHECK(enabled.err == "pluginctl install: vieux/sshfs:latest is installed but not enabled: not in this release\n");
+    CHECK(enabled.err ==
+          "pluginctl install: vieux/sshfs:latest is installed but disabled: not in this release; once the cause "
+          "is gone \"pluginctl enable vieux/sshfs:latest\" starts it\n");
     CHECK(later.asked().find("DELETE") == std::string::npos);
 }
 
