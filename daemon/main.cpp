@@ -2,13 +2,16 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <signal.h>
+#include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <exception>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 #include <variant>
 
 #include "common/os/disk_error.h"
@@ -19,17 +22,24 @@
 #include "daemon/control/control_server.h"
 #include "daemon/control/control_socket.h"
 #include "daemon/core/plugin_table.h"
+#include "daemon/core/waiting_plugin_runs.h"
 #include "daemon/discovery/discovery.h"
+#include "daemon/loop/activated_descriptors.h"
 #include "daemon/loop/core_loop.h"
 #include "daemon/loop/log.h"
 #include "daemon/loop/signal_watch.h"
 #include "daemon/managed/state_directory.h"
 #include "daemon/operations/rooms.h"
 #include "daemon/operations/upkeep.h"
+#include "daemon/proxy/kept_sockets.h"
 #include "daemon/proxy/published_sockets.h"
+#include "daemon/runtime/container_runner.h"
 
 namespace brokerd {
 namespace {
+
+/// Ours: for calls under way when brokerd stops. Well within systemd's TimeoutStopSec.
+constexpr std::chrono::seconds kDrainLimit{5};
 
 LogLevel log_level(Config::LogDetail detail) {
     switch (detail) {
@@ -129,8 +139,8 @@ ManagedState open_state_or_stand_in(const Config& config) {
     return *std::move(stand_in);
 }
 
-UniqueFd take_control_socket(const Config& config, std::optional<gid_t> group) {
-    if (UniqueFd activated = take_activated_socket(config.control_socket)) return activated;
+UniqueFd take_control_socket(ActivatedDescriptors& activated, const Config& config, std::optional<gid_t> group) {
+    if (UniqueFd socket = take_activated_socket(activated, config.control_socket)) return socket;
     std::filesystem::create_directories(std::filesystem::path{config.control_socket}.parent_path());
     auto bound = bind_control_socket(config.control_socket, group);
     if (!bound) throw std::runtime_error{bound.error().message};
@@ -147,37 +157,89 @@ void reload(Discovery& discovery, PluginTable& plugins, InstalledPlugins& instal
     sd_notify(0, "READY=1");
 }
 
-int run(const Config& config) {
+/// Whether the whole host is going down: then nobody will come back for the plugins.
+bool host_is_stopping() {
+    sd_bus* opened = nullptr;
+    if (::access("/run/systemd/system", F_OK) != 0 || sd_bus_open_system(&opened) < 0) return false;
+    const std::unique_ptr<sd_bus, sd_bus* (*)(sd_bus*)> bus{opened, sd_bus_flush_close_unref};
+    sd_bus_set_method_call_timeout(bus.get(), std::chrono::microseconds{std::chrono::seconds{2}}.count());
+    char* state = nullptr;
+    const int asked = sd_bus_get_property_string(bus.get(), "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                                                 "org.freedesktop.systemd1.Manager", "SystemState", nullptr, &state);
+    const std::unique_ptr<char, void (*)(void*)> text{state, std::free};
+    return asked >= 0 && std::string_view{state} == "stopping";
+}
+
+/// For engines' calls: those under way are finished, and what comes meanwhile waits for the next brokerd. Then the
+/// plugins, unless they are to run on. A second signal ends it at once.
+void stop(CoreLoop& loop, PluginTable& plugins, bool is_second, bool live_restore) {
+    sd_notify(0, "STOPPING=1");
+    if (is_second) return loop.stop(0);
+    const bool stops_plugins = plugins.runs() != nullptr && (!live_restore || host_is_stopping());
+    plugins.drain(kDrainLimit, [&loop, &plugins, stops_plugins] {
+        if (!stops_plugins) return loop.stop(0);
+        log_info("stopping all managed plugins");
+        plugins.runs()->stop_all([&loop] { loop.stop(0); });
+    });
+}
+
+RuntimeSettings runtime_settings(const Config& config) {
+    RuntimeSettings settings;
+    settings.runtime = config.oci_runtime;
+    settings.state_root = config.state_root;
+    settings.runtime_root = config.runtime_root;
+    return settings;
+}
+
+ManagedRunning managed_running(const Config& config, ContainerRunner& runner) {
+    ManagedRunning running{runner};
+    running.places = {config.state_root + "/plugins", config.runtime_root + "/exec"};
+    running.diagnose = [&runner](pid_t pid, const std::string& id, const std::string& socket,
+                                 std::function<void(std::string)> then) {
+        runner.why_not_listening(pid, id, socket, std::move(then));
+    };
+    running.runner_problem = [&runner] { return runner.problem(); };
+    running.restart_unhealthy = config.restart_unhealthy;
+    return running;
+}
+
+int run(ActivatedDescriptors& activated, const Config& config) {
     set_log_level(log_level(config.log_level));
     const RegistrySettings registries = registry_settings(config);
     signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2): a closed connection is an error there, not a signal
     const auto group = find_group(config.group);
     const BlockedSignals signals{SIGTERM, SIGINT, SIGHUP};  // before any thread exists: threads inherit the mask
     CoreLoop loop;                                          // its thread, this one, owns all plugin state below
-    PublishedSockets sockets{config.runtime_root, config.engine_socket_dir, group};
+    PublishedSockets sockets{config.runtime_root, config.engine_socket_dir, group, KeptSockets{activated}};
+    ManagedState state = open_state_or_stand_in(config);
+    std::optional<ContainerRunner> runner;  // none where nothing is known of managed plugins
+    if (state.unavailable.empty()) runner.emplace(loop, runtime_settings(config));
     PluginTable plugins{loop, sockets, table_settings(config)};
+    if (runner) plugins.run_managed_plugins(managed_running(config, *runner));
     Discovery discovery{loop,
                         {config.engine_socket_dir, config.spec_dirs, config.allow_unsafe_files},
                         [&](const struct stat& status) { return sockets.is_ours(status); },
                         [&](const std::string& name, const auto& definition) { plugins.apply(name, definition); }};
-    ManagedState state = open_state_or_stand_in(config);
     plugins.set_managed_unavailable(state.unavailable);
     InstalledPlugins installed{std::move(state.plugins), [&](std::vector<PluginRecordPtr> records) {
                                    loop.post([&plugins, records = std::move(records)] { plugins.apply(records); });
                                }};
     const ArchiveLimits archive_limits;
     PluginClaims claims;
-    const OperationRooms operations{installed, claims, *state.blobs, registries, archive_limits, state.unavailable};
+    WaitingPluginRuns runs{loop, plugins, config.state_root + "/plugins"};
+    const PluginLogs logs{config.state_root + "/logs"};
+    const OperationRooms operations{installed,      claims, *state.blobs, registries,
+                                    archive_limits, runs,   logs,         state.unavailable};
     plugins.apply(installed.read([](const PluginStore& store) { return store.records(); }));
     collect_blobs(operations);  // of installs that a crash ended
     discovery.start();
     sockets.remove_leftovers();  // what the scan has not published again belongs to plugins that are gone
     ControlServer control{
-        loop, plugins, operations, take_control_socket(config, group), {PeerPolicy{geteuid(), group}, {}}};
+        loop, plugins, operations, take_control_socket(activated, config, group), {PeerPolicy{geteuid(), group}, {}}};
+    bool stopping = false;
     const SignalWatch watch{loop, signals, [&](int signal) {
                                 if (signal == SIGHUP) return reload(discovery, plugins, installed);
-                                sd_notify(0, "STOPPING=1");
-                                loop.stop(0);
+                                stop(loop, plugins, std::exchange(stopping, true), config.live_restore);
                             }};
     // Every published socket of the first scan is listening: engines may start (DESIGN.md section 11).
     sd_notify(0, "READY=1");
@@ -193,12 +255,13 @@ int run(const Config& config) {
 
 int main(int argc, char** argv) try {
     if (brokerd::is_archive_worker(argc, argv)) brokerd::archive_worker_main(argc, argv);
+    brokerd::ActivatedDescriptors activated;  // before anything else opens descriptors
     const auto loaded = brokerd::load_config(argc, argv);
     if (const auto* exit = std::get_if<brokerd::EarlyExit>(&loaded)) {
         fmt::print(exit->status == 0 ? stdout : stderr, "{}", exit->text);
         return exit->status;
     }
-    return brokerd::run(std::get<brokerd::Config>(loaded));
+    return brokerd::run(activated, std::get<brokerd::Config>(loaded));
 } catch (const std::exception& error) {
     brokerd::log_error("brokerd cannot run: {}", error.what());
     return 1;
