@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/os/unique_fd.h"
@@ -19,6 +20,8 @@ public:
     };
 
     ActivatedDescriptors();
+    /// As if these had been handed over.
+    explicit ActivatedDescriptors(std::vector<Descriptor> given) : left_{std::move(given)} {}
 
     /// The first that `wanted` says yes to; empty where there is none.
     [[nodiscard]] UniqueFd take(const std::function<bool(const Descriptor&)>& wanted);
