@@ -65,7 +65,7 @@ def leave():
 
 
 def _engine_groups():
-    return [path for name in ("docker", "libpod_parent") for path in (*glob.glob(f"/sys/fs/cgroup/{name}"), *glob.glob(f"/sys/fs/cgroup/*/{name}"))]
+    return [path for name in ("docker", "libpod_parent", "brokerd") for path in (*glob.glob(f"/sys/fs/cgroup/{name}"), *glob.glob(f"/sys/fs/cgroup/*/{name}"))]
 
 
 def _mount(*arguments):
