@@ -199,6 +199,7 @@ ManagedRunning managed_running(const Config& config, ContainerRunner& runner) {
         runner.why_not_listening(pid, id, socket, std::move(then));
     };
     running.runner_problem = [&runner] { return runner.problem(); };
+    running.health.interval = config.health_interval;
     running.restart_unhealthy = config.restart_unhealthy;
     return running;
 }

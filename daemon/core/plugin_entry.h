@@ -15,6 +15,7 @@
 #include "common/plugin_view.h"
 #include "daemon/activation/activation.h"
 #include "daemon/core/endpoint_transport.h"
+#include "daemon/core/health_probe.h"
 #include "daemon/core/publication.h"
 #include "daemon/discovery/plugin_definition.h"
 #include "daemon/loop/path_watch.h"
@@ -36,6 +37,8 @@ struct PluginEntry {
     // Of a valid definition:
     std::unique_ptr<EndpointTransport> transport;
     std::unique_ptr<Activation> activation;               ///< uses transport
+    std::unique_ptr<EndpointTransport> health_transport;  ///< of a managed plugin
+    std::unique_ptr<HealthProbe> health;                  ///< of a managed plugin; uses health_transport
     std::unique_ptr<PathWatch::Watch> socket_watch;       ///< tells activation
     std::optional<std::pair<dev_t, ino_t>> socket_inode;  ///< the endpoint's, when last seen
     std::unique_ptr<Publication> publication;             ///< never null

@@ -158,6 +158,7 @@ void PluginTable::set_up(PluginEntry& entry) {
         entry.socket_inode = inode_of(endpoint.path());
         entry.socket_watch = path_watch_.watch(endpoint.path(), [this, &entry] { on_socket_changed(entry); });
     }
+    if (entry.is_managed()) probe_health(entry);
     if (settings_.eager || entry.is_managed()) entry.activation->start();
 }
 
@@ -170,6 +171,8 @@ void PluginTable::on_socket_changed(PluginEntry& entry) {
 
 void PluginTable::tear_down(PluginEntry& entry) {
     entry.socket_watch.reset();
+    entry.health.reset();
+    entry.health_transport.reset();
     entry.activation.reset();
     entry.transport.reset();
     entry.lacking.clear();
@@ -207,6 +210,7 @@ void PluginTable::on_activation(PluginEntry& entry, bool manifest_changed) {
     const std::string before = std::exchange(entry.state, state_name(entry));
     update_route(entry);
     if (entry.is_managed()) {
+        if (entry.health) entry.state == "active" ? entry.health->start() : entry.health->stop();
         // Later: what follows may end this activation, whose callback this is.
         return loop_.post([this, id = entry.managed_id] { on_managed_activation(id); });
     }

@@ -37,6 +37,7 @@ struct ManagedRunning {
     ManagedPlaces places{};
     ManagedRuns::Diagnose diagnose{};
     std::function<std::string()> runner_problem{};  ///< why no plugin can be started; empty text: nothing known
+    HealthSettings health{};
     bool restart_unhealthy = false;
 };
 
@@ -98,6 +99,7 @@ private:
     void on_socket_changed(PluginEntry& entry);
     void withdraw(PluginEntry& entry);
     void on_activation(PluginEntry& entry, bool manifest_changed);
+    void probe_health(PluginEntry& entry);
     void on_managed_activation(const std::string& id);
     void on_managed_change(const PluginRecord& plugin, const std::string& state, const std::string& reason);
     [[nodiscard]] std::string route_reason(const PluginEntry& entry) const;
@@ -130,6 +132,7 @@ private:
     std::list<Waiter> waiters_;
     std::uint64_t last_id_ = 0;
     std::function<std::string()> runner_problem_;
+    HealthSettings health_;
     std::unique_ptr<ManagedRuns> runs_;  ///< last: it uses all of the above
 };
 

@@ -9,6 +9,7 @@
 namespace brokerd {
 
 void PluginTable::run_managed_plugins(ManagedRunning running) {
+    health_ = running.health;
     runner_problem_ = std::move(running.runner_problem);
     PluginOffers& offers = *this;  // a base that only this class may see
     runs_ = std::make_unique<ManagedRuns>(
@@ -83,6 +84,16 @@ void PluginTable::report_down(const std::string& id, const std::string& reason) 
 const Activation* PluginTable::activation(const std::string& id) const {
     const PluginEntry* const entry = managed_entry(id);
     return entry == nullptr ? nullptr : entry->activation.get();
+}
+
+void PluginTable::probe_health(PluginEntry& entry) {
+    entry.health_transport = std::make_unique<EndpointTransport>(loop_, workers_, proxy_, entry.id,
+                                                                 *entry.definition.endpoint, entry.declared);
+    entry.health =
+        std::make_unique<HealthProbe>(loop_, *entry.health_transport, health_,
+                                      [this, id = entry.managed_id](bool healthy, const std::string& reason) {
+                                          runs_->on_health(id, healthy, reason);
+                                      });
 }
 
 void PluginTable::on_managed_activation(const std::string& id) {
