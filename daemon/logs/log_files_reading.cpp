@@ -55,10 +55,11 @@ class LogDirectory {
 public:
     LogDirectory(UniqueFd directory, int cancelled) : directory_{std::move(directory)}, cancelled_{cancelled} {}
 
+    /// The directory's own end is seen in its parent: as long as it is open here, it has not ended for itself.
     [[nodiscard]] bool watch(const std::string& path) {
         changes_.reset(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-        const std::uint32_t what = IN_MODIFY | IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_ONLYDIR;
-        return changes_ && inotify_add_watch(changes_.get(), path.c_str(), what) >= 0;
+        const std::string parent = path.substr(0, path.rfind('/'));
+        return changes_ && watch(path, IN_MODIFY | IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO) && watch(parent, IN_DELETE);
     }
 
     /// What there is. False: enough.
@@ -90,17 +91,18 @@ public:
         std::array<pollfd, 2> fds{{{changes_.get(), POLLIN, 0}, {cancelled_, POLLIN, 0}}};
         if (poll(fds.data(), fds.size(), -1) < 0) return errno == EINTR;
         if (fds[1].revents != 0) return false;
-        alignas(inotify_event) std::array<char, 4096> events;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-        const ssize_t got = read(changes_.get(), events.data(), events.size());
-        for (ssize_t at = 0; at < got;) {
-            const auto* const event = reinterpret_cast<const inotify_event*>(&events[static_cast<std::size_t>(at)]);
-            if ((event->mask & (IN_DELETE_SELF | IN_IGNORED)) != 0) return false;
-            at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+        std::array<char, 4096> unused;  // NOLINT(cppcoreguidelines-pro-type-member-init): what happened is looked up
+        while (read(changes_.get(), unused.data(), unused.size()) > 0) {
         }
-        return true;
+        struct stat what {};
+        return fstat(directory_.get(), &what) == 0 && what.st_nlink > 0;
     }
 
 private:
+    [[nodiscard]] bool watch(const std::string& path, std::uint32_t changes) {
+        return inotify_add_watch(changes_.get(), path.c_str(), changes | IN_ONLYDIR) >= 0;
+    }
+
     UniqueFd directory_;
     UniqueFd changes_;
     int cancelled_;
