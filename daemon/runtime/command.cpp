@@ -43,6 +43,12 @@ void drain(UniqueFd& pipe, std::string& into) {
     }
 }
 
+/// Of the output the beginning is kept, of the errors the end.
+void trim(CommandOutcome& outcome) {
+    if (outcome.output.size() > kMaxCommandOutput) outcome.output.resize(kMaxCommandOutput);
+    if (outcome.errors.size() > kMaxCommandErrors) outcome.errors.erase(0, outcome.errors.size() - kMaxCommandErrors);
+}
+
 /// Listens until the program has ended. A child of it that lives on may keep the pipes open: nobody waits for that.
 Result<bool> listen(const ChildProcess& child, Pipe& output, Pipe& errors, Clock::time_point until,
                     const Cancellation& cancellation, CommandOutcome& outcome) {
@@ -59,19 +65,18 @@ Result<bool> listen(const ChildProcess& child, Pipe& output, Pipe& errors, Clock
         ended = fds[2].revents != 0;
         if (fds[0].revents != 0) drain(output.read_end, outcome.output);
         if (fds[1].revents != 0) drain(errors.read_end, outcome.errors);
-        if (outcome.output.size() > kMaxCommandOutput) outcome.output.resize(kMaxCommandOutput);
-        if (outcome.errors.size() > kMaxCommandErrors)
-            outcome.errors.erase(0, outcome.errors.size() - kMaxCommandErrors);
+        trim(outcome);
     }
     return true;
 }
 
-/// What is in a pipe after its writer's end.
-void drain_rest(UniqueFd& pipe, std::string& into, std::size_t most) {
+/// What is in a pipe after its writer's end. A child of it may still write: no more than a pipe holds is taken.
+void drain_rest(UniqueFd& pipe, std::string& into) {
     if (!pipe) return;
     fcntl(pipe.get(), F_SETFL, O_NONBLOCK);
+    constexpr std::size_t kPipeBytes = std::size_t{1} << 20;
+    const std::size_t most = into.size() + kPipeBytes;
     while (pipe && into.size() < most) drain(pipe, into);
-    if (into.size() > most) into.resize(most);
 }
 
 }  // namespace
@@ -95,8 +100,9 @@ Result<CommandOutcome> run_command(const std::vector<std::string>& arguments, st
     CommandOutcome outcome;
     const auto heard = listen(child, output, errors, Clock::now() + deadline, cancellation, outcome);
     if (!heard) return fail(fmt::format("{} {}", program, heard.error().message));
-    drain_rest(output.read_end, outcome.output, kMaxCommandOutput);
-    drain_rest(errors.read_end, outcome.errors, kMaxCommandErrors);
+    drain_rest(output.read_end, outcome.output);
+    drain_rest(errors.read_end, outcome.errors);
+    trim(outcome);
     const siginfo_t how = child.reap();
     outcome.exited = how.si_code == CLD_EXITED;
     outcome.status = how.si_status;

@@ -67,7 +67,7 @@ TEST_CASE("a plugin with the host's process ids leaves no children", "[runtime]"
     if (!can_run_containers()) return;
     RuntimeHost host;
     const auto plugin = host.plugin(
-        "sleep 4321 & touch /run/docker/plugins/up; trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done",
+        "trap 'exit 0' TERM; sleep 4321 & touch /run/docker/plugins/up; while :; do sleep 1 & wait $!; done",
         R"(,"pidhost":true)");
     const auto run = host.start(plugin);
     REQUIRE(host.is_started(run));

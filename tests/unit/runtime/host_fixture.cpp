@@ -155,7 +155,9 @@ std::string RuntimeHost::leftovers(const std::string& id) const {
     }
     const auto group = PluginCgroup::find(id);
     if (!group || group->exists()) return "cgroup";
-    for (const MountEntry& mount : *read_mount_table()) {
+    const auto mounts = read_mount_table();
+    if (!mounts) return mounts.error().message;
+    for (const MountEntry& mount : *mounts) {
         if (mount.mount_point.find(id) != std::string::npos) return "mount " + mount.mount_point;
     }
     const std::string process = process_with_argument(id);
