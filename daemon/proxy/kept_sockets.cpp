@@ -97,6 +97,15 @@ KeptSockets::KeptSockets(ActivatedDescriptors& activated) {
     }
 }
 
+std::set<std::pair<dev_t, ino_t>> KeptSockets::files(const std::string& directory) const {
+    std::set<std::pair<dev_t, ino_t>> files;
+    for (const auto& [name, kept] : untaken_) {
+        if (listens_at(kept.socket.get(), fmt::format("{}/{}.sock", directory, name)))
+            files.emplace(kept.device, kept.inode);
+    }
+    return files;
+}
+
 UniqueFd KeptSockets::take(const PluginName& name, const std::string& path) {
     struct stat file {};
     const bool is_there = ::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode);

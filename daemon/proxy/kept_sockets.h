@@ -4,8 +4,10 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/os/unique_fd.h"
 #include "common/plugin_name.h"
@@ -25,6 +27,9 @@ public:
     /// removed from the store.
     explicit KeptSockets(ActivatedDescriptors& activated);
 
+    /// The files of the sockets that were given back and listen at DIRECTORY/NAME.sock: ours under whatever name they
+    /// still have, perhaps no more that one. No other file has their numbers while the sockets live.
+    [[nodiscard]] std::set<std::pair<dev_t, ino_t>> files(const std::string& directory) const;
     /// The socket of `name` that was given back, if it still is what can be reached at `path`: it listens there, and
     /// the file is the one that it was bound to. Otherwise it is closed and removed from the store; empty then, and
     /// where there is none.

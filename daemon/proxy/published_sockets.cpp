@@ -102,6 +102,7 @@ PublishedSockets::PublishedSockets(std::string runtime_directory, std::string en
 }
 
 void PublishedSockets::collect_leftovers() {
+    leftovers_ = kept_.files(own_root_);
     std::error_code ignored;
     for (const auto& entry :
          fs::recursive_directory_iterator{own_root_, fs::directory_options::skip_permission_denied, ignored}) {
@@ -205,7 +206,8 @@ std::string PublishedSockets::link_for_engines(const PluginName& name, const std
     std::error_code error;
     fs::create_directories(fs::path{path}.parent_path(), error);
     if (error) return fmt::format("the directory of {} cannot be made: {}", path, error.message());
-    if (const auto status = status_of(path)) {
+    const auto status = status_of(path);
+    if (status) {
         if (!is_ours(*status)) {
             return fmt::format(
                 "{} is there already and is not brokerd's; remove it to let engines use the brokered plugin", path);
@@ -223,6 +225,7 @@ std::string PublishedSockets::link_for_engines(const PluginName& name, const std
         }
         return fmt::format("{} cannot be made: {}", path, errno_text(errno));
     }
+    if (status) leftovers_.erase({status->st_dev, status->st_ino});  // as in discard()
     return {};
 }
 

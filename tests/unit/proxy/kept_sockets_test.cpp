@@ -157,6 +157,27 @@ TEST_CASE_METHOD(Fixture, "a kept socket whose file was removed or replaced is n
     CHECK(systemd.store.size() == 1);
 }
 
+TEST_CASE_METHOD(Fixture, "what engines see of a kept socket is ours, also where our own name of it has gone",
+                 "[proxy]") {
+    {
+        PublishedSockets first = open();
+        for (const char* plugin : {"stays", "goes"}) REQUIRE(first.publish(name(plugin), true));
+    }
+    for (const char* plugin : {"stays", "goes"}) fs::remove(runtime + "/plugins/" + plugin + ".sock");
+    struct stat status {};
+    REQUIRE(::lstat((engine + "/stays.sock").c_str(), &status) == 0);
+    PublishedSockets sockets = open();
+    CHECK(sockets.is_ours(status));
+    const auto published = sockets.publish(name("stays"), true);
+    REQUIRE(published);
+    CHECK(published->paths.size() == 2);
+    Peer client = Peer::connect(engine + "/stays.sock");
+    Peer accepted = Peer::accept(published->listener);
+    sockets.remove_leftovers();
+    CHECK(fs::exists(engine + "/stays.sock"));
+    CHECK_FALSE(fs::exists(engine + "/goes.sock"));
+}
+
 TEST_CASE_METHOD(Fixture, "what is no published socket is neither used nor kept", "[proxy]") {
     { REQUIRE(open().publish(name("x"), true)); }
     systemd.receive();
