@@ -1,7 +1,10 @@
 """brokerd goes away, cleanly or not, and comes back; what is not its own it never touches."""
 
 import os
+import signal
 import socket
+import threading
+import time
 
 import pytest
 from harness import unix_http
@@ -146,3 +149,192 @@ def test_many_restarts_leave_nothing_behind(broker, mobyfs):
     broker.stop()
     assert list(broker.engine_sockets.rglob("*")) == []
     assert [path for path in broker.runtime.rglob("*") if path.is_socket()] == []
+
+
+# -- with a descriptor store, as below systemd -----------------------------------------------------------------------
+
+
+class Load:
+    """Engines that call at a steady pace over kept connections, as Go's HTTP client does: a connection that refuses the
+    first byte of a call is replaced, and that call is made on the new one; what else fails has failed."""
+
+    def __init__(self, path, connections=4, calls_per_second=200):
+        self.path, self.pause = path, connections / calls_per_second
+        self.calls, self.failures = 0, []
+        self._over, self._lock = threading.Event(), threading.Lock()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
+        for thread in self._threads:
+            thread.start()
+
+    def _call(self, connection):
+        try:
+            return unix_http.send(connection, "POST", "/VolumeDriver.Capabilities", {}), connection
+        except BrokenPipeError:
+            connection.close()
+            connection = unix_http.Connection(self.path, timeout=30)
+            return unix_http.send(connection, "POST", "/VolumeDriver.Capabilities", {}), connection
+
+    def _run(self):
+        connection = unix_http.Connection(self.path, timeout=30)
+        due = time.monotonic()
+        while not self._over.wait(max(0.0, due - time.monotonic())):
+            due = max(due + self.pause, time.monotonic() - 1)
+            try:
+                reply, connection = self._call(connection)
+                problem = None if reply.status == 200 else repr(reply)
+            except Exception as error:  # every failure counts
+                problem = repr(error)
+                connection.close()
+                connection = unix_http.Connection(self.path, timeout=30)
+            with self._lock:
+                self.calls += 1
+                if problem:
+                    self.failures.append(problem)
+        connection.close()
+
+    def wait_for_calls(self, count):
+        target = self.calls + count
+        wait_until(lambda: self.calls >= target, f"{count} more calls", 60)
+
+    def close(self):
+        self._over.set()
+        for thread in self._threads:
+            thread.join(40)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_no_call_fails_across_ten_restarts(broker, mobyfs, closing, threads):
+    plugin = mobyfs()
+    broker = broker(threads=threads).keep_sockets()
+    broker.define("mobyfs", plugin.url)
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    load = closing.add(Load(broker.published("mobyfs")))
+    for _ in range(10):
+        load.wait_for_calls(20)
+        broker.stop()
+        broker.start()
+    load.wait_for_calls(20)
+    load.close()
+    assert load.failures == []
+    assert len(broker.store.kept) == 1
+
+
+@pytest.mark.parametrize("way", ["stop", "kill"])
+def test_a_call_that_comes_while_brokerd_is_away_is_answered_by_the_next(broker, mobyfs, way):
+    plugin = mobyfs()
+    broker = broker().keep_sockets()
+    for name in ("mobyfs", "vendor/plugin:latest"):
+        broker.define(name, plugin.url)
+    broker.start()
+    for name in ("mobyfs", "vendor/plugin:latest"):
+        broker.wait_state(name, "active")
+    before = {path: identity(path) for path in (broker.published("mobyfs"), broker.engine_socket("vendor/plugin:latest"))}
+    for _ in range(3):
+        end(broker, way)
+        waiting = []
+        for path in before:
+            connection = unix_http.Connection(path, timeout=30)
+            connection.request("POST", "/VolumeDriver.Capabilities", b"{}")
+            waiting.append(connection)
+        broker.start()
+        for connection in waiting:
+            response = connection.getresponse()
+            assert response.status == 200, response.read()
+            connection.close()
+        for path, was in before.items():
+            assert identity(path)[0] == was[0]
+    assert len(broker.store.kept) == 2
+
+
+def test_a_call_under_way_is_finished_before_brokerd_ends(broker, mobyfs):
+    plugin = mobyfs(delay=1)
+    broker = broker().keep_sockets()
+    broker.define("mobyfs", plugin.url)
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    connection = unix_http.Connection(broker.published("mobyfs"), timeout=30)
+    connection.request("POST", "/VolumeDriver.Capabilities", b"{}")
+    wait_until(lambda: plugin.calls("VolumeDriver.Capabilities"), "the call at the plugin")
+    broker.stop()
+    response = connection.getresponse()
+    assert response.status == 200
+    assert response.headers["Connection"] == "close"
+    connection.close()
+
+
+def test_a_second_sigterm_ends_it_at_once(broker, mobyfs):
+    plugin = mobyfs(delay=60)
+    broker = broker()
+    broker.define("mobyfs", plugin.url)
+    broker.timeout = 90
+    plugin.stop()
+    plugin.start()
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    plugin.stop()
+    plugin.start(delay=60)
+    connection = unix_http.Connection(broker.published("mobyfs"), timeout=30)
+    connection.request("POST", "/VolumeDriver.Capabilities", b"{}")
+    broker.process.signal(signal.SIGTERM)
+    broker.notify.wait_for("STOPPING=1", 10)
+    broker.process.signal(signal.SIGTERM)
+    assert broker.process.wait(20) == 0
+    connection.close()
+
+
+def test_sockets_of_plugins_that_went_meanwhile_leave_the_store(broker, mobyfs):
+    plugin = mobyfs()
+    broker = broker().keep_sockets()
+    for name in ("stays", "goes"):
+        broker.define(name, plugin.url)
+    broker.start()
+    broker.kill()
+    (broker.specs[0] / "goes.spec").unlink()
+    broker.start()
+    broker.wait_state("stays", "active")
+    wait_until(lambda: len(broker.store.kept) == 1, lambda: f"one socket in {broker.store.names()}")
+    assert broker.store.names()[0].endswith("/stays")
+    assert not broker.engine_socket("goes").exists()
+    (broker.specs[0] / "stays.spec").unlink()
+    wait_until(lambda: not broker.store.kept, lambda: f"nothing in {broker.store.names()}")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_socket_whose_file_went_meanwhile_is_bound_anew(broker, mobyfs, replaced):
+    plugin = mobyfs()
+    broker = broker().keep_sockets()
+    broker.define("mobyfs", plugin.url)
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    broker.stop()
+    broker.published("mobyfs").unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        if replaced:
+            other.bind(str(broker.published("mobyfs")))
+            other.listen()
+        broker.start()
+        broker.wait_state("mobyfs", "active")
+        assert broker.call("mobyfs", "VolumeDriver.Capabilities").status == 200
+    wait_until(lambda: len(broker.store.kept) == 1, lambda: f"one socket in {broker.store.names()}")
+
+
+def test_what_is_no_published_socket_in_the_store_does_no_harm(broker, mobyfs):
+    plugin = mobyfs()
+    broker = broker().keep_sockets()
+    broker.define("mobyfs", plugin.url)
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    broker.stop()
+    ours = broker.store.names()[0]
+    broker.store.close()
+    with socket.socket(socket.AF_UNIX) as foreign, open("/dev/null", "rb") as null:
+        foreign.bind(str(broker.directory / "foreign.sock"))
+        foreign.listen()
+        for name, thing in ((ours, foreign), (ours, null), ("published/nonsense", null), ("published/1-1/absent", foreign),
+                            ("stranger", foreign), ("", null)):
+            broker.store.kept.append((name, os.dup(thing.fileno())))
+        broker.start()
+        broker.wait_state("mobyfs", "active")
+        assert broker.call("mobyfs", "VolumeDriver.Capabilities").status == 200
+        wait_until(lambda: len(broker.store.kept) == 3, lambda: f"two strange descriptors and ours: {broker.store.names()}")

@@ -12,7 +12,7 @@ import threading
 import time
 
 from . import unix_http
-from .notify import NotifySocket
+from .notify import DescriptorStore, NotifySocket
 from .process import Process
 from .waiting import wait_until
 
@@ -24,11 +24,14 @@ PLUGINCTL = BUILD / "cli" / "pluginctl"
 
 _launches = itertools.count()
 
-# Takes over the listening socket argv[1] as systemd hands it: as descriptor 3, announced by the environment.
+# Hands over descriptors (argv[1], with commas) as systemd does: from 3 on, announced by the environment.
 _ACTIVATED = """\
-import os, sys
-os.dup2(int(sys.argv[1]), 3, inheritable=True)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES=sys.argv[2])
+import fcntl, os, sys
+high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10000) for number in sys.argv[1].split(",")]
+for place, number in enumerate(high):
+    os.dup2(number, 3 + place, inheritable=True)
+    os.close(number)
+os.environ.update(LISTEN_FDS=str(len(high)), LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES=sys.argv[2])
 os.execv(sys.argv[3], sys.argv[3:])
 """
 
@@ -53,9 +56,15 @@ class Brokerd:
         self.environment = dict(environment or {})
         self.process = None
         self.notify = None
+        self.store = None  # see keep_sockets()
         self._streams = []
         for path in (self.engine_sockets, *self.specs):
             path.mkdir(parents=True, exist_ok=True)
+
+    def keep_sockets(self):
+        """From the next start on, the broker has a descriptor store, as below systemd."""
+        self.store = DescriptorStore()
+        return self
 
     # -- process ------------------------------------------------------------------------------------------------------
 
@@ -77,12 +86,13 @@ class Brokerd:
         assert self.process is None or not self.process.running
         if self.notify is not None:
             self.notify.close()
-        self.notify = NotifySocket(self.directory / f"notify.{next(_launches)}")
+        self.notify = NotifySocket(self.directory / f"notify.{next(_launches)}", self.store)
         environment = {**self.environment, "NOTIFY_SOCKET": self.notify.path}
-        command, descriptors = self.command(), ()
-        if listener is not None:
-            command = [sys.executable, "-c", _ACTIVATED, listener.fileno(), "control", *command]
-            descriptors = (listener.fileno(),)
+        given = [] if listener is None else [("control", listener.fileno())]
+        given += self.store.kept if self.store is not None else []
+        command, descriptors = self.command(), tuple(descriptor for _, descriptor in given)
+        if given:
+            command = [sys.executable, "-c", _ACTIVATED, ",".join(map(str, descriptors)), ":".join(name for name, _ in given), *command]
         self.process = Process(command, self.directory / "brokerd.log", environment=environment, pass_fds=descriptors)
         return self
 
@@ -129,6 +139,8 @@ class Brokerd:
             if self.notify is not None:
                 self.notify.close()
                 self.notify = None
+            if self.store is not None:
+                self.store.close()
 
     # -- definitions --------------------------------------------------------------------------------------------------
 

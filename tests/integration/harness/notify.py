@@ -1,4 +1,4 @@
-"""The receiving end of sd_notify(3)."""
+"""The receiving end of sd_notify(3), and systemd's descriptor store behind it."""
 
 import os
 import socket
@@ -6,11 +6,39 @@ import threading
 import time
 
 
+class DescriptorStore:
+    """What a service has given to systemd to keep, by FDNAME; outlives the service's processes."""
+
+    def __init__(self):
+        self.kept = []  # (name, descriptor), in order
+
+    def take_note(self, lines, descriptors):
+        """One message of sd_pid_notify_with_fds(3). The descriptors are the store's from now on."""
+        fields = dict(line.split("=", 1) for line in lines if "=" in line)
+        if fields.get("FDSTOREREMOVE") == "1":
+            for entry in [entry for entry in self.kept if entry[0] == fields["FDNAME"]]:
+                self.kept.remove(entry)
+                os.close(entry[1])
+        if fields.get("FDSTORE") == "1":
+            self.kept += [(fields["FDNAME"], descriptor) for descriptor in descriptors]
+        else:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def names(self):
+        return sorted(name for name, _ in self.kept)
+
+    def close(self):
+        while self.kept:
+            os.close(self.kept.pop()[1])
+
+
 class NotifySocket:
     """Reads all the time, as systemd does: a sender waits once ten messages lie unread."""
 
-    def __init__(self, path):
+    def __init__(self, path, store=None):
         self.path = str(path)
+        self.store = store
         self.messages = []  # every line received, in order
         self._news = threading.Condition()
         self._taken = 0  # how many of the messages wait_for() has looked at
@@ -20,9 +48,18 @@ class NotifySocket:
         self._reader.start()
 
     def _read(self):
-        while text := self._socket.recv(65536):
+        while True:
+            text, descriptors, _, _ = socket.recv_fds(self._socket, 65536, 16)
+            if not text:
+                return
+            lines = text.decode("utf-8", "replace").splitlines()
             with self._news:
-                self.messages += text.decode("utf-8", "replace").splitlines()
+                if self.store is not None:
+                    self.store.take_note(lines, descriptors)
+                else:
+                    for descriptor in descriptors:
+                        os.close(descriptor)
+                self.messages += lines
                 self._news.notify_all()
 
     def wait_for(self, line, timeout, alive=lambda: True):
