@@ -98,9 +98,6 @@ void ManagedRuns::on_timeout(const std::string& id) {
     if (run.phase != PluginRun::Phase::starting || run.pid == 0) {
         return end_trial(id, run.reason.empty() ? "it has not started in time" : run.reason);
     }
-    const Activation* const activation = offers_.activation(id);
-    if (activation != nullptr && activation->failure() == Activation::Failure::rejected)
-        return end_trial(id, activation->reason());
     diagnose_(run.pid, id, socket, [this, id](const std::string& why) { end_trial(id, why); });
 }
 
@@ -168,8 +165,9 @@ void ManagedRuns::on_activation(const std::string& id) {
             if (known != known_.end() && known->second->enabled) trial.reset();
             done(std::nullopt);
         }
-    } else if (activation->failure() == Activation::Failure::rejected) {
-        end_trial(id, activation->reason());
+    } else if (activation->state() == Activation::State::failed &&
+               activation->failure() != Activation::Failure::unreachable) {
+        end_trial(id, activation->reason());  // asking again will not help
     }
     note(id);
 }

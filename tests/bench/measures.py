@@ -9,6 +9,7 @@ import time
 import daemons
 import managed
 import plugins
+import running
 from report import Figure, Row, percentile
 
 
@@ -223,4 +224,4 @@ def ready_unix(bench):
 
 ALL = {measure.__name__.replace("_", "-"): measure for measure in
        (discovery, activation_unix, activation_tcp, activation_new_file, ls_and_memory, ls_with_watchers, ready_tcp, ready_unix,
-        managed.install, managed.install_large, managed.thousand)}
+        managed.install, managed.install_large, managed.thousand, running.enable)}
