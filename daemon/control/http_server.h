@@ -39,7 +39,7 @@ public:
         std::size_t connections = 1024;  ///< beyond it, clients wait in the backlog; streams do not count
         std::size_t streams = 1024;      ///< beyond it, open_stream() refuses
         std::size_t stream_backlog = std::size_t{256} * 1024;  ///< bytes that a stream's client may leave unread
-        std::size_t jobs = 32;  ///< at the same time, each with a thread; beyond it, start_job() refuses
+        std::size_t jobs = 128;  ///< at the same time, each with a thread; beyond it, start_job() refuses
         std::chrono::milliseconds head{10'000};  ///< from the first byte of a request to the end of its head
         std::chrono::milliseconds body{
             60'000};  ///< from there to the end of its body; for a job that reads it: without a byte
