@@ -165,7 +165,9 @@ Result<bool> read_brokerd(std::string_view bytes, PluginRecord& record, std::str
         const auto kept = read_limits(*limits.value());
         if (!kept) return fail(fmt::format("its limits are not valid: {}", kept.error().message));
         record.limits = kept->applied_to({});
-        if (const std::string fault = limits_fault(record.limits); !fault.empty()) return fail(fault);
+        if (const std::string fault = limits_fault(record.limits); !fault.empty()) {
+            return fail(fmt::format("its limits are not valid: {}", fault));
+        }
     }
     const JsonField granted = field.member("granted");
     if (granted.missing()) return true;
