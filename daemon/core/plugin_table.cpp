@@ -26,7 +26,8 @@ Route::State route_state(Activation::State state) {
 }
 
 bool is_same(const Route& a, const Route& b) {
-    return a.state == b.state && a.reason == b.reason && a.target == b.target && a.manifest == b.manifest;
+    return a.state == b.state && a.reason == b.reason && a.target == b.target && a.manifest == b.manifest &&
+           a.paths == b.paths;
 }
 
 std::optional<std::pair<dev_t, ino_t>> inode_of(const std::string& path) {
