@@ -64,6 +64,14 @@ def test_docker_calls_are_as_described(installed):
     ask("POST", "/plugins/{name}/set", 400, name, body=["NOTHING=1"])
     ask("POST", "/plugins/{name}/set", 400, name, body={"DEBUG": 1})
     ask("POST", "/plugins/{name}/set", 404, "nobody", body=["DEBUG=1"])
+    limits = {"Memory": 64 << 20, "NanoCpus": 500_000_000, "Pids": 100}
+    ask("POST", "/broker/v1/plugins/{name}/limits", 204, name, body={**limits, "Settings": ["DEBUG=2"]})
+    ask("POST", "/broker/v1/plugins/{name}/limits", 204, name, body={"Pids": 0})
+    ask("POST", "/broker/v1/plugins/{name}/limits", 400, name, body={"Memory": 1})
+    ask("POST", "/broker/v1/plugins/{name}/limits", 400, name, body={**limits, "Settings": ["NOTHING=1"]})
+    ask("POST", "/broker/v1/plugins/{name}/limits", 404, "nobody", body=limits)
+    del limits["Pids"]
+    assert ask("GET", "/broker/v1/plugins/{name}/json", 200, name).json()["Limits"] == limits
     ask("POST", "/plugins/{name}/enable", 501, name)
     ask("POST", "/plugins/{name}/enable", 404, "nobody")
     ask("POST", "/plugins/{name}/disable", 409, name)
