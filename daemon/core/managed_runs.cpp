@@ -128,7 +128,7 @@ void ManagedRuns::stop(const std::string& id, std::function<void()> done) {
 }
 
 void ManagedRuns::stop_all(std::function<void()> done) {
-    while (!wanted_.empty()) stop(wanted_.begin()->first, {});
+    while (!wanted_.empty()) stop(std::string{wanted_.begin()->first}, {});
     supervisor_.stop_all(std::move(done));
 }
 

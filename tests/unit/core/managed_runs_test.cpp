@@ -270,3 +270,17 @@ TEST_CASE("a plugin that does not answer any more is unhealthy, and restarted wh
     host.runs.on_health(kId, true, "");
     CHECK(host.state() == "running");
 }
+
+TEST_CASE("all are stopped at the end", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(true)});
+    host.runner.begin(kId);
+    bool over = false;
+    host.runs.stop_all([&] { over = true; });
+    host.time.advance(1s);
+    CHECK_FALSE(over);
+    CHECK(host.runner.of(kId).terms == 1);
+    host.runner.end(kId, exited(0));
+    host.time.advance(1s);
+    CHECK(over);
+}
