@@ -105,7 +105,7 @@ class Podman:
         self.directory = pathlib.Path(directory) / "podman"
         self.directory.mkdir()
         configuration = ['[engine]', 'cgroup_manager="cgroupfs"', 'runtime="runc"', 'events_logger="none"', '[engine.volume_plugins]']
-        configuration += [f'{name}="{socket}"' for name, socket in plugins.items()]
+        configuration += [f'"{name}"="{socket}"' for name, socket in plugins.items()]
         (self.directory / "containers.conf").write_text("\n".join(configuration) + "\n")
         os.makedirs("/etc/containers", exist_ok=True)
         if not os.path.exists("/etc/containers/policy.json"):
