@@ -43,7 +43,8 @@ OperationResult<PluginRecordPtr> enable_plugin(const OperationRooms& rooms, cons
     const auto held = hold_plugin(rooms, name);
     if (!held) return Failure<OperationError>{held.error()};
     PluginRecord record = *held->record;
-    if (record.enabled) return fail(Kind::conflict, fmt::format("plugin {} is already enabled", record.name));
+    if (record.enabled)
+        return fail(Kind::conflict, fmt::format("plugin already enabled: plugin {} is enabled", record.name));
     if (!record.broken.empty())
         return fail(Kind::failed, fmt::format("plugin {} cannot run: {}", record.name, record.broken));
     if (record.config->interface_socket.empty()) {
@@ -69,7 +70,9 @@ OperationResult<PluginRecordPtr> disable_plugin(const OperationRooms& rooms, con
     const auto held = hold_plugin(rooms, name);
     if (!held) return Failure<OperationError>{held.error()};
     const PluginRecord& record = *held->record;
-    if (!record.enabled) return fail(Kind::conflict, fmt::format("plugin {} is already disabled", record.name));
+    if (!record.enabled)
+        return fail(Kind::conflict,
+                    fmt::format("plugin is already disabled: plugin {} found but disabled", record.name));
     if (!force) {
         const auto users = rooms.runs.users(held->record, cancelled);
         if (!users.empty()) {

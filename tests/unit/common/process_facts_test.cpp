@@ -26,7 +26,7 @@ TEST_CASE("a process is known by when it started", "[common]") {
 TEST_CASE("a process names itself, and nothing else", "[common]") {
     const std::string before = process_name(::getpid());
     ::prctl(PR_SET_NAME, ") 1 (\n\x1b[2J");
-    CHECK(process_name(::getpid()) == ") 1 (\\x0A\\x1B[2J");
+    CHECK(process_name(::getpid()) == ") 1 (\\x0a\\x1b[2J");
     CHECK(process_start(::getpid()));
     ::prctl(PR_SET_NAME, before.c_str());
     CHECK(process_name(kNobody).empty());

@@ -35,7 +35,8 @@ TEST_CASE("a plugin is stored as enabled once it has answered", "[operations]") 
     CHECK(host.runs().calls == Strings{"start p:latest"});
     CHECK(host.runs().last_timeout == std::chrono::seconds{7});
     CHECK(is_stored_enabled(host));
-    check_error(enable_plugin(host.rooms(), "p", {}, -1), Kind::conflict, "plugin p:latest is already enabled");
+    check_error(enable_plugin(host.rooms(), "p", {}, -1), Kind::conflict,
+                "plugin already enabled: plugin p:latest is enabled");
 }
 
 TEST_CASE("a plugin that does not start stays disabled, and the cause is told", "[operations]") {
@@ -76,7 +77,8 @@ TEST_CASE("disabling is asked for once", "[operations]") {
     REQUIRE(disabled);
     CHECK_FALSE((*disabled)->enabled);
     CHECK_FALSE(is_stored_enabled(host));
-    check_error(disable_plugin(host.rooms(), "p", false, -1), Kind::conflict, "plugin p:latest is already disabled");
+    check_error(disable_plugin(host.rooms(), "p", false, -1), Kind::conflict,
+                "plugin is already disabled: plugin p:latest found but disabled");
 }
 
 TEST_CASE("a plugin in use is disabled by force only", "[operations]") {
