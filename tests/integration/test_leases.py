@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from harness import unix_http
+from harness.running import enable_sample
 from harness.waiting import wait_until
 
 # Takes a lease, says so, and sleeps for ever.
@@ -111,3 +112,30 @@ def test_nobody_leases_what_is_not_there(plugin):
     reply = plugin.post("/broker/v1/plugins/absent/lease")
     assert reply.status == 404
     assert "absent" in reply.error
+
+
+def test_a_plugin_that_is_claimed_is_ended_by_force_only(started):
+    plugin = enable_sample(started, "acme/sample")
+    lease = Lease(started, "acme/sample")
+    by_id = Lease(started, plugin["Id"])
+    assert {lease.line["Plugin"], by_id.line["Plugin"]} == {"acme/sample:latest"}  # whatever it was called
+    assert len(holders(started, "acme/sample")) == 2
+    refused = started.pluginctl("disable", "acme/sample")
+    assert refused.returncode == 1
+    assert "plugin acme/sample:latest is in use by " in refused.stderr
+    assert f"(pid {os.getpid()})" in refused.stderr
+    assert "--force" in refused.stderr
+    assert started.plugin("acme/sample")["State"] == "running"
+    assert started.pluginctl("disable", "--force", "acme/sample").returncode == 0
+    assert started.post("/broker/v1/plugins/acme/sample/lease").status == 409
+    for one in (lease, by_id):
+        one.close()
+
+
+def test_the_last_lease_frees_the_plugin(started):
+    enable_sample(started, "acme/sample")
+    lease = Lease(started, "acme/sample")
+    assert started.pluginctl("disable", "acme/sample").returncode == 1
+    lease.close()
+    wait_until(lambda: holders(started, "acme/sample") == [], "the lease to be given back", 10)
+    assert started.pluginctl("disable", "acme/sample").returncode == 0

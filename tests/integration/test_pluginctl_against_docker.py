@@ -172,6 +172,20 @@ def test_set_and_remove(place):
     assert place.installed() == {}
 
 
+def test_enable_and_disable_say_what_docker_says(place):
+    name = place.name("sample/one")
+    place.pluginctl("create", name, place.source)
+    for arguments in (("enable", "none"), ("disable", "none"), ("disable", name), ("disable", "--force", name),
+                      ("enable", "--timeout", "-1", name), ("enable",), ("enable", name, "another")):
+        mine, theirs = place.pluginctl(*arguments), place.docker(*arguments)
+        assert mine.returncode != 0 and theirs.returncode != 0, arguments
+        assert mine.stdout == theirs.stdout == ""
+        daemon, said = "Error response from daemon: ", theirs.stderr.strip()
+        if said.startswith(daemon):
+            assert mine.stderr == f"pluginctl {arguments[0]}: {said.removeprefix(daemon)}\n"
+    assert place.installed() == {name + ":latest": "false"}
+
+
 def test_upgrade_as_docker_does(place):
     name = place.publish("sample/one")
     other = place.publish("sample/two", {"description": "the second"})
