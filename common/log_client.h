@@ -26,8 +26,8 @@ public:
 
     explicit LogClient(std::string socket_path) noexcept : http_{std::move(socket_path)} {}
 
-    /// Hands on the plugin's lines until there are no more, `handler` wants no more, or `hangup_fd` (see
-    /// UnixHttp::stream) is in error: then 0.
+    /// Hands on the plugin's lines until there are no more (for one who follows: the plugin was removed), `handler`
+    /// wants no more, or `hangup_fd` (see UnixHttp::stream) is in error: then 0.
     [[nodiscard]] Result<int, ClientError> read(std::string_view plugin, const Query& query, const Handler& handler,
                                                 int hangup_fd) const;
 

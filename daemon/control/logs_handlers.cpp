@@ -63,6 +63,8 @@ void send_lines(const PluginLogs& logs, const std::string& id, const LogQuery& q
         if (!job.reply.started() && !job.reply.start(200, control_api::kNdjson)) return false;
         return job.reply.write(json_line(line));
     });
+    // A follower's stream is whole once the plugin has been removed; where brokerd stops it breaks off.
+    if (job.is_cancelled()) return;
     if (problem) return job.reply.fail_with(error_reply::operation_failed({OperationError::Kind::storage, *problem}));
     if (!job.reply.started() && !job.reply.start(200, control_api::kNdjson)) return;
     job.reply.finish();
