@@ -23,6 +23,13 @@ std::string span_text(milliseconds span) {
     return fmt::format("{:.0f} days", seconds / 86400);
 }
 
+/// What goes between how a plugin ended and its last words. That it runs is reported a little late, so that its end may
+/// come before; where the wall clock has been set back meanwhile, nothing is said.
+std::string life_text(milliseconds ran) {
+    if (ran < -std::chrono::minutes{1}) return {};
+    return ran < milliseconds{10} ? " right after its start" : fmt::format(" {} after its start", span_text(ran));
+}
+
 bool same_record(const PluginRecordPtr& one, const PluginRecordPtr& other) {
     return one == other || (one && other && *one == *other);
 }
@@ -232,8 +239,7 @@ void Supervisor::Supervised::settled() {
 
 std::string Supervisor::Supervised::end_text(const PluginExit& exit) const {
     const auto ran = std::chrono::duration_cast<milliseconds>(exit.at - run_.started);
-    // The wall clock may have been set meanwhile.
-    const std::string span = ran < milliseconds{0} ? "" : fmt::format(" {} after its start", span_text(ran));
+    const std::string span = life_text(ran);
     const std::string words = exit.last_words.empty() ? "" : ": " + escaped(exit.last_words, PluginExit::kShownWords);
     return fmt::format("it {}{}{}", exit.how(), span, words);
 }

@@ -170,7 +170,7 @@ TEST_CASE_METHOD(SupervisionFixture, "who hears of an end may forget the plugin"
     run(Mode::trial);
     runner.begin("a");
     runner.end("a", exited(1));
-    CHECK(heard == "a: it exited with status 1 0 s after its start");
+    CHECK(heard == "a: it exited with status 1 right after its start");
     CHECK(seen().reason.empty());
     bring_up();
     const auto done = stop();

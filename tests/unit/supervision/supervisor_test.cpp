@@ -115,7 +115,7 @@ TEST_CASE_METHOD(SupervisionFixture, "a kept plugin that ends is started again, 
         supervisor->answered("a");
         runner.end("a", exited(3, "no"));
         CHECK(seen().phase == Phase::restarting);
-        CHECK(seen().reason == "it exited with status 3 0 s after its start: no");
+        CHECK(seen().reason == "it exited with status 3 right after its start: no");
         CHECK(seen().restarts == count);
         CHECK(seen().last_exit->status == 3);
         CHECK(pause() == expected);
@@ -125,7 +125,7 @@ TEST_CASE_METHOD(SupervisionFixture, "a kept plugin that ends is started again, 
         REQUIRE(runner.has("a"));
         CHECK(seen().phase == Phase::starting);
         CHECK_FALSE(seen().next_attempt);
-        CHECK(seen().reason == "it exited with status 3 0 s after its start: no");
+        CHECK(seen().reason == "it exited with status 3 right after its start: no");
         expected = std::min<std::chrono::milliseconds>(expected * 2, 60s);
         runner.start_time = time.wall_clock();
     }
