@@ -8,6 +8,7 @@ import time
 
 import pytest
 from harness import unix_http
+from harness.running import enable_sample
 from harness.waiting import wait_until
 
 
@@ -338,3 +339,26 @@ def test_what_is_no_published_socket_in_the_store_does_no_harm(broker, mobyfs):
         broker.wait_state("mobyfs", "active")
         assert broker.call("mobyfs", "VolumeDriver.Capabilities").status == 200
         wait_until(lambda: len(broker.store.kept) == 3, lambda: f"two strange descriptors and ours: {broker.store.names()}")
+
+
+def test_calls_to_a_managed_plugin_outlive_restarts_of_brokerd(broker, closing):
+    """It runs on, is adopted, and is reached by both of its names."""
+    broker = broker().keep_sockets()
+    broker.start()
+    pid = enable_sample(broker, "acme/kept")["Pid"]
+    loads = [closing.add(Load(broker.published(name), connections=2, calls_per_second=100)) for name in ("acme/kept", "acme/kept:latest")]
+    try:
+        for _ in range(10):
+            for load in loads:
+                load.wait_for_calls(10)
+            broker.stop()
+            broker.start()
+        for load in loads:
+            load.wait_for_calls(10)
+            load.close()
+            assert load.failures == []
+        plugin = broker.wait_state("acme/kept:latest", "running")
+        assert (plugin["Pid"], plugin["Restarts"]) == (pid, 0)
+        assert len(broker.store.kept) == 2
+    finally:
+        broker.pluginctl("rm", "-f", "acme/kept")  # it would outlive the broker
