@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "daemon/bundle/seccomp_profile.h"
 #include "daemon/loop/io_source.h"
 #include "daemon/loop/log.h"
 #include "daemon/loop/workers.h"
@@ -72,6 +73,14 @@ public:
     [[nodiscard]] std::string description() const;
 
 private:
+    /// What there is on this host; asked once, in the background.
+    struct HostFindings {
+        Result<RuntimeVersion> version;
+        CgroupDriver driver = CgroupDriver::cgroupfs;
+        std::string filter_problem;  ///< with the profile of system calls
+    };
+    [[nodiscard]] HostFindings look_around() const;
+    void note(const HostFindings& found);
     /// Jobs for one plugin are done one after the other.
     template <class Job, class Then>
     void in_turn(const std::string& id, Job job, Then then);
@@ -85,7 +94,7 @@ private:
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::map<std::string, std::deque<std::function<void()>>> turns_;  ///< by ID; the first of each is under way
     std::vector<std::string> survivors_;
-    std::string runtime_problem_;
+    std::string host_problem_;
     std::string version_;
     std::optional<CgroupDriver> driver_;
     Workers workers_;  ///< the last: its jobs use what is above
@@ -199,8 +208,8 @@ void ContainerRunner::Impl::begin() {
             if (found.first) {
                 version_ = found.first->str();
             } else {
-                runtime_problem_ = found.first.error().message;
-                log_warning("managed plugins cannot run: {}", runtime_problem_);
+                host_problem_ = found.first.error().message;
+                log_warning("managed plugins cannot run: {}", host_problem_);
             }
         });
 }
@@ -253,7 +262,7 @@ void ContainerRunner::Impl::kill_all(const std::string& id) {
 std::string ContainerRunner::Impl::problem() const {
     if (const auto shim = jobs_.shim(); !shim) return shim.error().message;
     const auto runtime = OciRuntime{settings_.runtime, {}, false, cancellation_}.path();
-    return runtime ? runtime_problem_ : runtime.error().message;
+    return runtime ? host_problem_ : runtime.error().message;
 }
 
 std::string ContainerRunner::Impl::description() const {

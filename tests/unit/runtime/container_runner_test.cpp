@@ -1,6 +1,7 @@
 #include "daemon/runtime/container_runner.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -168,6 +169,70 @@ TEST_CASE("a plugin ends with its shim", "[runtime]") {
     CHECK(run->exit->kind == PluginExit::Kind::unknown);
     CHECK(run->exit->last_words == "its shim was killed by signal 9 before it");
     CHECK(host.leftovers(plugin->id) == "");
+}
+
+TEST_CASE("what cannot be proven to be the plugin is ended by its control group alone", "[runtime]") {
+    if (!can_run_containers()) return;
+    RuntimeHost host;
+    const auto plugin = host.plugin(kStubborn);
+    auto run = host.start(plugin);
+    REQUIRE(host.is_started(run));
+    REQUIRE(host.is_there(plugin, "up"));
+    run->plugin.reset();
+    host.runner.reset();
+    // A number that belongs to this test now: whoever trusted it would kill us.
+    const auto self = process_identity(getpid());
+    REQUIRE(self);
+    const std::string running = host.settings.runtime_root + "/bundles/" + plugin->id + "/running";
+    ShimRunning wrong{{self->pid, self->start - 1}, {self->pid, self->start - 1}, {}};
+    SECTION("other start times") {
+        test::write_file(running, to_json(wrong));
+    }
+    SECTION("not readable") {
+        test::write_file(running, "{");
+    }
+    host.new_runner();
+    const auto adopted = host.adopt(plugin->id);
+    REQUIRE(run_until(host.loop, [&] { return adopted->error.has_value(); }));
+    CHECK(*adopted->error == "what runs cannot be proven to be this plugin, and has been ended");
+    CHECK(host.leftovers(plugin->id) == "");
+}
+
+TEST_CASE("a plugin whose runtime has been removed meanwhile leaves nothing either", "[runtime]") {
+    if (!can_run_containers()) return;
+    RuntimeHost host;
+    const auto plugin = host.plugin(kStubborn, R"(,"pidhost":true)");
+    auto run = host.start(plugin);
+    REQUIRE(host.is_started(run));
+    run->plugin.reset();
+    host.settings.runtime = "no-such-runtime";
+    host.new_runner();
+    const auto adopted = host.adopt(plugin->id);
+    REQUIRE(host.is_started(adopted));
+    adopted->plugin->kill();
+    REQUIRE(host.has_ended(adopted));
+    CHECK(host.leftovers(plugin->id) == "");
+}
+
+TEST_CASE("no descriptor is left of a plugin's life", "[runtime]") {
+    if (!can_run_containers()) return;
+    RuntimeHost host;
+    const auto plugin = host.plugin("exit 0");
+    const auto live = [&] {
+        auto run = host.start(plugin);
+        REQUIRE(host.is_started(run));
+        REQUIRE(host.has_ended(run));
+    };
+    const auto descriptors = [] {
+        return std::distance(fs::directory_iterator{"/proc/self/fd"}, fs::directory_iterator{});
+    };
+    live();
+    // What the runner asks the host in the background has been answered.
+    REQUIRE(run_until(host.loop, [&] { return host.runner->description().find("cgroups") != std::string::npos; }));
+    const auto before = descriptors();
+    for (int i = 0; i < 4; ++i) live();
+    // A worker may close its own copies a moment after it has answered.
+    CHECK(run_until(host.loop, [&] { return descriptors() <= before; }));
 }
 
 TEST_CASE("many plugins start side by side", "[runtime]") {
