@@ -140,16 +140,11 @@ ControlReply operation_failed(const OperationError& error) {
         case Kind::unreachable:
             return reply(502, error.message);
         case Kind::storage:
+        case Kind::failed:
         case Kind::cancelled:
             return reply(500, error.message);
     }
     std::abort();
-}
-
-ControlReply cannot_run_plugins(std::string_view plugin) {
-    return reply(501, fmt::format("plugin {} is installed and stays disabled: this version of brokerd installs plugins "
-                                  "but does not run them yet",
-                                  plugin));
 }
 
 ControlReply plugin_disabled(const PluginView& plugin) {

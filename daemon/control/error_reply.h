@@ -43,7 +43,6 @@ namespace brokerd::error_reply {
 
 // Managed plugins
 [[nodiscard]] ControlReply operation_failed(const OperationError& error);  // by its kind
-[[nodiscard]] ControlReply cannot_run_plugins(std::string_view plugin);    // 501
 [[nodiscard]] ControlReply plugin_disabled(const PluginView& plugin);      // 409
 [[nodiscard]] ControlReply logs_kept_elsewhere(std::string_view plugin);   // 409
 [[nodiscard]] ControlReply too_many_log_followers(std::size_t limit);      // 503
