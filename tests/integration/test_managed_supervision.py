@@ -38,7 +38,7 @@ def wait_restarted(broker, restarts):
     def again():
         plugin = shown(broker)
         return plugin if plugin["Restarts"] == restarts and plugin["State"] == "running" else None
-    return wait_until(again, lambda: f"restart {restarts}: {shown(broker)}", 20)
+    return wait_until(again, lambda: f"restart {restarts}: {shown(broker)}", 40)
 
 
 def pause_of(plugin):
@@ -217,3 +217,23 @@ def test_many_are_stopped_side_by_side(broker):
     for number in range(6):
         assert keeper.wait_state(f"acme/p{number}:latest", "running", 30)["Restarts"] == 0
     assert json.loads(succeed(keeper.pluginctl("inspect", "acme/p0")))[0]["Enabled"] is True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_frozen_plugin_is_unhealthy_and_restarted_where_that_is_wanted(broker, restart):
+    """Frozen by SIGSTOP: three probes without an answer make it unhealthy."""
+    keeper = broker(extra=["--live-restore=false", "--health-interval=1", f"--restart-unhealthy={str(restart).lower()}"]).start()
+    pid = enable_sample(keeper, NAME)["Pid"]
+    events = keeper.events()
+    os.kill(pid, signal.SIGSTOP)
+    event = events.wait_for(FULL, "unhealthy", 90)
+    assert "has not answered 3 handshakes in a row" in event["Detail"], event
+    if restart:  # SIGTERM waits until a stopped process goes on, SIGKILL does not
+        after = wait_restarted(keeper, 1)
+        assert after["Pid"] != pid and after["LastExit"].startswith("was killed by SIGKILL"), after
+    else:
+        assert shown(keeper)["State"] == "unhealthy" and shown(keeper)["Pid"] == pid
+        os.kill(pid, signal.SIGCONT)
+        assert keeper.wait_state(FULL, "running", 30)["Restarts"] == 0
+    assert keeper.call(NAME, "VolumeDriver.List").status == 200
