@@ -167,7 +167,7 @@ def test_what_cannot_be_executed_is_told_at_its_end(shim, program, reason):
 def test_missing_and_lying_runtimes(shim, tmp_path):
     assert "cannot run the OCI runtime /no/runc" in shim("sh", runtime="/no/runc").report["Error"]
     liar = tmp_path / "liar"
-    for script, expected in (("exit 0", "does not tell its process"), ("echo 1 > \"${11}\"", "does not tell its process"),
+    for script, expected in (("exit 0", "does not tell its process"), ("echo 1 > \"${12}\"", "does not tell its process"),
                              ("echo no space >&2; exit 3", "liar could not start it: no space"),
                              ("kill -9 $$", "was killed by signal 9 and said nothing")):
         liar.write_text(f"#!/bin/sh\n{script}\n")
