@@ -72,7 +72,8 @@ def test_docker_calls_are_as_described(installed):
     ask("POST", "/broker/v1/plugins/{name}/limits", 404, "nobody", body=limits)
     del limits["Pids"]
     assert ask("GET", "/broker/v1/plugins/{name}/json", 200, name).json()["Limits"] == limits
-    ask("POST", "/plugins/{name}/enable", 501, name)
+    ask("POST", "/plugins/{name}/enable", 500, name)  # there is nothing in it that could run
+    ask("POST", "/plugins/{name}/enable", 400, name, query="?timeout=x")
     ask("POST", "/plugins/{name}/enable", 404, "nobody")
     ask("POST", "/plugins/{name}/disable", 409, name)
     ask("POST", "/plugins/{name}/disable", 404, "nobody")
