@@ -77,7 +77,8 @@ std::string explain_exec_failure(const std::string& text) {
     if (name == std::string_view::npos) return text;
     const std::string program{view.substr(name + 5, view.find(": ", name) - name - 5)};
     if (view.ends_with("exec format error")) {
-        return "its program " + program + " is for another architecture than this host's (" + text + ")";
+        return "its program " + program + " is for another architecture than this host's, or is no program at all (" +
+               text + ")";
     }
     if (name == 0 && view.ends_with(": no such file or directory")) {
         return "its program " + program + " needs an interpreter or loader that is not in its rootfs (" + text + ")";

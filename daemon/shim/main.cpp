@@ -106,7 +106,7 @@ int run(const ShimOrder& order, UniqueFd report) {
     report.reset();
 
     const std::unique_ptr<LogOutput> log = log_of(order);
-    const ShimExit exit = PluginWatch{*std::move(plugin), *log}.wait();
+    const ShimExit exit = PluginWatch{*std::move(plugin), *log, cgroup_of(order)}.wait();
     return write_bundle_file(bundle.get(), bundle_files::kExit, to_json(exit)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -48,15 +48,16 @@ UniqueFd open_figures(const std::string& path) {
 
 }  // namespace
 
-MemoryWatch::MemoryWatch(pid_t process) {
+MemoryWatch::MemoryWatch(pid_t process, std::string_view cgroup) {
     const UniqueFd table = open_figures("/proc/" + std::to_string(process) + "/cgroup");
     if (!table) return;
     std::array<char, kMaxFigures> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): read() fills it
-    const MemoryCgroup cgroup = memory_cgroup(read_start(table.get(), buffer));
-    if (!cgroup.v1.empty()) {
-        figures_ = open_figures("/sys/fs/cgroup/memory" + cgroup.v1 + "/memory.oom_control");
-    } else if (!cgroup.v2.empty()) {
-        figures_ = open_figures("/sys/fs/cgroup" + cgroup.v2 + "/memory.events");
+    MemoryCgroup its = memory_cgroup(read_start(table.get(), buffer));
+    if (its.v1 == "/") its.v1 = cgroup;
+    if (!its.v1.empty()) {
+        figures_ = open_figures("/sys/fs/cgroup/memory" + its.v1 + "/memory.oom_control");
+    } else if (!its.v2.empty()) {
+        figures_ = open_figures("/sys/fs/cgroup" + its.v2 + "/memory.events");
         tells_ = static_cast<bool>(figures_);
     }
     update();

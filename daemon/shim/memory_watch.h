@@ -2,6 +2,8 @@
 
 #include <sys/types.h>
 
+#include <string_view>
+
 #include "common/os/unique_fd.h"
 
 namespace brokerd {
@@ -11,8 +13,9 @@ namespace brokerd {
 /// cgroup v1, v2 and hybrid hosts. Thread: one.
 class MemoryWatch {
 public:
-    /// Watches nothing where the process has no such cgroup.
-    explicit MemoryWatch(pid_t process);
+    /// Watches nothing where the process has no such cgroup. `cgroup`: the one that it was put into, below the root of
+    /// the hierarchy, for a process that has ended by now: cgroup v1 then shows it in the root.
+    MemoryWatch(pid_t process, std::string_view cgroup);
 
     /// To be polled for POLLPRI: the figures have changed. -1: nothing to poll (cgroup v1 does not tell).
     [[nodiscard]] int fd() const noexcept { return tells_ ? figures_.get() : -1; }

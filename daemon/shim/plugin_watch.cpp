@@ -60,10 +60,10 @@ void PluginStream::pass_on(std::string_view line, bool partial) {
     log_.line(source_, line, partial, LogWriter::Clock::now());
 }
 
-PluginWatch::PluginWatch(StartedPlugin plugin, LogOutput& output)
+PluginWatch::PluginWatch(StartedPlugin plugin, LogOutput& output, std::string_view cgroup)
     : pid_{plugin.process.pid},
       children_{watch_children()},
-      memory_{pid_},
+      memory_{pid_, cgroup},
       log_{output},
       output_{std::move(plugin.standard_output), LogRecord::Source::standard_output, log_, nullptr},
       errors_{std::move(plugin.standard_error), LogRecord::Source::standard_error, log_, &words_} {}

@@ -42,7 +42,8 @@ private:
 /// SIGCHLD blocked.
 class PluginWatch {
 public:
-    PluginWatch(StartedPlugin plugin, LogOutput& output);
+    /// `cgroup`: see MemoryWatch.
+    PluginWatch(StartedPlugin plugin, LogOutput& output, std::string_view cgroup);
     PluginWatch(const PluginWatch&) = delete;
     PluginWatch& operator=(const PluginWatch&) = delete;
 

@@ -71,7 +71,8 @@ std::string cause_of(std::string_view words) {
     const std::string_view program = quoted_program(words);
     if (program.empty()) return {};
     const std::string its = "its entrypoint " + std::string{program};
-    if (says("exec format error")) return its + " is for another architecture than this host's";
+    if (says("exec format error"))
+        return its + " is for another architecture than this host's, or is no program at all";
     if (says("no such file") || says("not found")) return its + " is not in its rootfs";
     if (says("permission denied")) return its + " is not an executable file";
     return {};

@@ -76,6 +76,10 @@ Result<ShimOrder> parse_shim_command(std::span<char* const> arguments) {
     return order;
 }
 
+std::string cgroup_of(const ShimOrder& order) {
+    return order.systemd_cgroup ? "/brokerd.slice/brokerd-" + order.id + ".scope" : "/brokerd/" + order.id;
+}
+
 Result<std::string> find_shim() {
     const std::string here = program_directory();
     for (const std::string& path :

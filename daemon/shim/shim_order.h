@@ -33,6 +33,9 @@ struct ShimOrder {
 /// The same, read by the shim: what follows the program's name.
 [[nodiscard]] Result<ShimOrder> parse_shim_command(std::span<char* const> arguments);
 
+/// Where the OCI runtime puts the plugin, below the root of each cgroup hierarchy (see daemon/runtime/cgroup_driver.h).
+[[nodiscard]] std::string cgroup_of(const ShimOrder& order);
+
 /// The path of brokerd-shim: in a build tree in shim/ beside this program, else where it is installed
 /// (../libexec/brokerd). An error where it is in neither place.
 [[nodiscard]] Result<std::string> find_shim();

@@ -66,7 +66,8 @@ TEST_CASE("cleaning a line leaves UTF-8 and nothing that a terminal obeys", "[sh
 
 TEST_CASE("a program that cannot be executed is explained", "[shim]") {
     CHECK(last_of({"exec /sshfs: exec format error"}) ==
-          "its program /sshfs is for another architecture than this host's (exec /sshfs: exec format error)");
+          "its program /sshfs is for another architecture than this host's, or is no program at all (exec /sshfs: exec "
+          "format error)");
     CHECK(last_of({"exec /run.sh: no such file or directory"}) ==
           "its program /run.sh needs an interpreter or loader that is not in its rootfs (exec /run.sh: no such file or "
           "directory)");
