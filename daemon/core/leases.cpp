@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "common/enumeration.h"
 #include "common/os/process_facts.h"
 
 namespace brokerd {
@@ -38,11 +35,8 @@ void Leases::give_back(const std::string& plugin, std::uint64_t number) noexcept
     if (found->second.empty()) plugins_.erase(found);
 }
 
-std::string describe(const std::vector<LeaseHolder>& holders) {
-    std::vector<std::string> names;
-    names.reserve(holders.size());
-    for (const LeaseHolder& holder : holders) names.push_back(process_label(holder.pid, holder.command));
-    return enumeration(names);
+std::string to_text(const LeaseHolder& holder) {
+    return process_label(holder.pid, holder.command);
 }
 
 }  // namespace brokerd

@@ -60,7 +60,7 @@ private:
     std::uint64_t last_number_ = 0;
 };
 
-/// "dockerd (pid 123), podman (pid 456) and 7 more": a bounded list for one sentence; empty where there are none.
-[[nodiscard]] std::string describe(const std::vector<LeaseHolder>& holders);
+/// "dockerd (pid 123)": a few words for a sentence.
+[[nodiscard]] std::string to_text(const LeaseHolder& holder);
 
 }  // namespace brokerd

@@ -1,6 +1,5 @@
 #include "daemon/core/waiting_plugin_runs.h"
 
-#include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -92,8 +91,7 @@ std::vector<std::string> WaitingPluginRuns::users(const PluginRecordPtr& plugin,
     const auto known = answer->wait(cancelled);
     std::vector<std::string> users;
     if (!known) return users;
-    for (const LeaseHolder& holder : known->leases)
-        users.push_back(fmt::format("{} (pid {})", holder.command, holder.pid));
+    for (const LeaseHolder& holder : known->leases) users.push_back(to_text(holder));
     if (known->pid == 0) return users;
     const std::string directory = directory_ + "/" + plugin->id;
     for (const MountUser& user :

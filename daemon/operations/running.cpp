@@ -1,10 +1,10 @@
 #include "daemon/operations/running.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "common/enumeration.h"
 #include "daemon/loop/log.h"
 #include "daemon/operations/install.h"
 #include "daemon/operations/upkeep.h"
@@ -16,12 +16,6 @@ using Kind = OperationError::Kind;
 
 /// Ours: who is named when a plugin is in use.
 constexpr std::size_t kMostNamed = 8;
-
-std::string list_users(std::vector<std::string> users) {
-    const std::size_t more = users.size() > kMostNamed ? users.size() - kMostNamed : 0;
-    users.resize(users.size() - more);
-    return fmt::format("{}{}", fmt::join(users, ", "), more == 0 ? "" : fmt::format(" and {} more", more));
-}
 
 OperationResult<PluginRecordPtr> store(const OperationRooms& rooms, PluginRecord record) {
     auto updated = rooms.plugins.change([&](PluginStore& plugins) { return plugins.update(std::move(record)); });
@@ -78,7 +72,7 @@ OperationResult<PluginRecordPtr> disable_plugin(const OperationRooms& rooms, con
         if (!users.empty()) {
             return fail(Kind::conflict,
                         fmt::format("plugin {} is in use by {}; end them first, or disable it with --force",
-                                    record.name, list_users(users)));
+                                    record.name, enumeration(users, kMostNamed)));
         }
     }
     auto disabled = store_disabled(rooms, record);

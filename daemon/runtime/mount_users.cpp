@@ -15,7 +15,6 @@
 #include <set>
 #include <string_view>
 
-#include "common/enumeration.h"
 #include "common/os/process_facts.h"
 #include "common/plugin_name.h"
 #include "daemon/runtime/mount_table.h"
@@ -154,13 +153,6 @@ std::vector<MountUser> users_of_mounts(const std::vector<std::string>& directori
 
 std::string to_text(const MountUser& user) {
     return fmt::format("a container of {}", process_label(user.pid, user.command));
-}
-
-std::string describe(const std::vector<MountUser>& users) {
-    std::vector<std::string> names;
-    names.reserve(users.size());
-    for (const MountUser& user : users) names.push_back(to_text(user));
-    return enumeration(names);
 }
 
 }  // namespace brokerd

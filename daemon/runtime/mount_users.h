@@ -24,10 +24,7 @@ struct MountUser {
 [[nodiscard]] std::vector<MountUser> users_of_mounts(const std::vector<std::string>& directories,
                                                      const std::vector<pid_t>& own);
 
-/// "a container of nginx (pid 456), a container of sh (pid 460) and 7 more"; empty where there are none.
-[[nodiscard]] std::string describe(const std::vector<MountUser>& users);
-
-/// A few words for one of them, as describe() lists them.
+/// "a container of nginx (pid 456)": a few words for a sentence.
 [[nodiscard]] std::string to_text(const MountUser& user);
 
 }  // namespace brokerd

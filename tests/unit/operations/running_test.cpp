@@ -86,7 +86,7 @@ TEST_CASE("a plugin in use is disabled by force only", "[operations]") {
     host.add("p:latest", true);
     host.runs().using_it = {"dockerd (pid 12)", "a container of sh (pid 34)"};
     check_error(disable_plugin(host.rooms(), "p", false, -1), Kind::conflict,
-                "in use by dockerd (pid 12), a container of sh (pid 34)");
+                "in use by dockerd (pid 12) and a container of sh (pid 34)");
     CHECK(is_stored_enabled(host));
     CHECK(host.runs().calls.empty());
     CHECK(disable_plugin(host.rooms(), "p", true, -1));

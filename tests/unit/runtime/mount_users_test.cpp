@@ -106,7 +106,7 @@ TEST_CASE("a container's bind of a mounted volume is a use of it", "[runtime]") 
     CHECK(users[0].pid == container.pid());
     CHECK(users[0].command == "stranger");
     CHECK(users[0].mount_point == place.at("elsewhere"));
-    CHECK(describe(users) == "a container of stranger (pid " + std::to_string(container.pid()) + ")");
+    CHECK(to_text(users[0]) == "a container of stranger (pid " + std::to_string(container.pid()) + ")");
 }
 
 TEST_CASE("so is a bind of a part of it, of a plain directory, and of the rootfs", "[runtime]") {
