@@ -2,6 +2,7 @@
 
 import pathlib
 
+import pytest
 from harness.managed import inspect, install, push_plugin, succeed
 from harness.running import create_sample, wait_gone
 
@@ -17,36 +18,42 @@ def cgroup_file(pid, controller, name_v1, name_v2):
     return pathlib.Path(f"/sys/fs/cgroup{path}/{name_v2}").read_text().strip()
 
 
-def test_limits_hold_in_the_kernel_until_they_are_removed(started):
+@pytest.fixture
+def limited(started):
+    """A broker with the sample plugin; nothing of it is left to run on."""
     create_sample(started, NAME)
-    succeed(started.pluginctl("set", NAME, "--memory", "64m", "--cpus", "0.5", "--pids", "100", "BEHAVIOUR="))
+    yield started
+    started.pluginctl("disable", NAME)  # refused where it is disabled already
+
+
+def test_limits_hold_in_the_kernel_until_they_are_removed(limited):
+    succeed(limited.pluginctl("set", NAME, "--memory", "64m", "--cpus", "0.5", "--pids", "100", "BEHAVIOUR="))
     limits = {"Memory": 64 << 20, "NanoCpus": 500_000_000, "Pids": 100}
-    assert started.plugin(NAME)["Limits"] == limits
-    succeed(started.pluginctl("enable", NAME))
-    running = started.wait_state(NAME, "running")
+    assert limited.plugin(NAME)["Limits"] == limits
+    succeed(limited.pluginctl("enable", NAME))
+    running = limited.wait_state(NAME, "running")
     assert running["Limits"] == limits
     assert cgroup_file(running["Pid"], "pids", "pids.max", "pids.max") == "100"
     assert cgroup_file(running["Pid"], "memory", "memory.limit_in_bytes", "memory.max") == str(64 << 20)
     assert cgroup_file(running["Pid"], "cpu", "cpu.cfs_quota_us", "cpu.max") in ("50000", "50000 100000")
 
-    refused = started.pluginctl("set", NAME, "--pids", "7")
+    refused = limited.pluginctl("set", NAME, "--pids", "7")
     assert refused.returncode == 1 and "cannot set on an active plugin" in refused.stderr
-    succeed(started.pluginctl("disable", NAME))
+    succeed(limited.pluginctl("disable", NAME))
     wait_gone(running["Pid"])
-    succeed(started.pluginctl("set", NAME, "--memory", "0", "--pids", "0"))
-    succeed(started.pluginctl("enable", NAME))
-    running = started.wait_state(NAME, "running")
+    succeed(limited.pluginctl("set", NAME, "--memory", "0", "--pids", "0"))
+    succeed(limited.pluginctl("enable", NAME))
+    running = limited.wait_state(NAME, "running")
     assert running["Limits"] == {"NanoCpus": 500_000_000}
     assert cgroup_file(running["Pid"], "pids", "pids.max", "pids.max") == "max"
 
 
-def test_a_wrong_limit_changes_nothing(started):
-    create_sample(started, NAME)
+def test_a_wrong_limit_changes_nothing(limited):
     for arguments in (["--memory", "1m"], ["--cpus", "0.001"], ["--memory", "64m", "NOTHING=1"]):
-        refused = started.pluginctl("set", NAME, *arguments)
+        refused = limited.pluginctl("set", NAME, *arguments)
         assert refused.returncode == 1, refused
-        assert started.plugin(NAME)["Limits"] == {}
-    assert started.pluginctl("set", NAME, "--memory", "much").returncode == 2
+        assert limited.plugin(NAME)["Limits"] == {}
+    assert limited.pluginctl("set", NAME, "--memory", "much").returncode == 2
 
 
 def test_an_upgrade_keeps_limits(started, registry, directory):
@@ -55,6 +62,7 @@ def test_an_upgrade_keeps_limits(started, registry, directory):
     succeed(install(started, name))
     succeed(started.pluginctl("set", name, "--pids", "50"))
     push_plugin(started, registry, "sample/limited:2", directory / "two", {"description": "newer"})
-    succeed(started.pluginctl("upgrade", "--grant-all-permissions", "--skip-remote-check", name, f"{registry.host}/sample/limited:2"))
+    newer = f"{registry.host}/sample/limited:2"
+    succeed(started.pluginctl("upgrade", "--grant-all-permissions", "--skip-remote-check", name, newer))
     assert inspect(started, name)["Config"]["Description"] == "newer"
     assert started.plugin(name)["Limits"] == {"Pids": 50}
