@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <signal.h>
-#include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -34,6 +33,7 @@
 #include "daemon/proxy/kept_sockets.h"
 #include "daemon/proxy/published_sockets.h"
 #include "daemon/runtime/container_runner.h"
+#include "daemon/runtime/systemd_manager.h"
 
 namespace brokerd {
 namespace {
@@ -155,19 +155,6 @@ void reload(Discovery& discovery, PluginTable& plugins, InstalledPlugins& instal
     discovery.rescan();
     plugins.restore_published();
     sd_notify(0, "READY=1");
-}
-
-/// Whether the whole host is going down: then nobody will come back for the plugins.
-bool host_is_stopping() {
-    sd_bus* opened = nullptr;
-    if (::access("/run/systemd/system", F_OK) != 0 || sd_bus_open_system(&opened) < 0) return false;
-    const std::unique_ptr<sd_bus, sd_bus* (*)(sd_bus*)> bus{opened, sd_bus_flush_close_unref};
-    sd_bus_set_method_call_timeout(bus.get(), std::chrono::microseconds{std::chrono::seconds{2}}.count());
-    char* state = nullptr;
-    const int asked = sd_bus_get_property_string(bus.get(), "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                                                 "org.freedesktop.systemd1.Manager", "SystemState", nullptr, &state);
-    const std::unique_ptr<char, void (*)(void*)> text{state, std::free};
-    return asked >= 0 && std::string_view{state} == "stopping";
 }
 
 /// For engines' calls: those under way are finished, and what comes meanwhile waits for the next brokerd. Then the

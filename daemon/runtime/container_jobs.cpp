@@ -22,6 +22,7 @@
 #include "daemon/runtime/host_mounts.h"
 #include "daemon/runtime/plugin_cgroup.h"
 #include "daemon/runtime/shim_process.h"
+#include "daemon/runtime/systemd_manager.h"
 #include "daemon/runtime/watched_process.h"
 
 // The order in which things are made and removed: the bundle directory is the first that is made and the last that is
@@ -138,6 +139,9 @@ std::vector<ContainerJobs::Found> ContainerJobs::find_bundles() const {
 Result<RunningContainer> ContainerJobs::start(const PluginRecord& plugin) const {
     const PluginPlaces where = places(plugin.id);
     if (!plugin.broken.empty()) return fail(plugin.broken);
+    // Where systemd ends plugins before brokerd, they seem to have crashed.
+    if (cgroup_driver() == CgroupDriver::systemd && host_is_stopping())
+        return fail("the host shuts down, and no plugin is started any more");
     if (!is_directory(where.rootfs))
         return fail(fmt::format("its rootfs {} is missing; remove the plugin and install it again", where.rootfs));
     if (const auto program = runtime().path(); !program) return fail(program.error());
