@@ -128,7 +128,11 @@ void ManagedRuns::stop(const std::string& id, std::function<void()> done) {
 }
 
 void ManagedRuns::stop_all(std::function<void()> done) {
-    while (!wanted_.empty()) stop(std::string{wanted_.begin()->first}, {});
+    // They stay offered: calls that come from now on wait for the next brokerd, as its sockets are kept.
+    for (auto& [id, wanted] : wanted_) {
+        auto trial = std::exchange(wanted.trial, std::nullopt);
+        if (trial && trial->done) trial->done("brokerd stops");
+    }
     supervisor_.stop_all(std::move(done));
 }
 

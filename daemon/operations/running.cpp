@@ -41,11 +41,6 @@ OperationResult<PluginRecordPtr> enable_plugin(const OperationRooms& rooms, cons
         return fail(Kind::conflict, fmt::format("plugin already enabled: plugin {} is enabled", record.name));
     if (!record.broken.empty())
         return fail(Kind::failed, fmt::format("plugin {} cannot run: {}", record.name, record.broken));
-    if (record.config->interface_socket.empty()) {
-        return fail(Kind::failed, fmt::format("plugin {} cannot run: its config names no interface.socket, so nobody "
-                                              "could call it",
-                                              record.name));
-    }
     record.enabled = true;
     if (timeout) record.enable_timeout = *timeout;
     const auto wanted = std::make_shared<const PluginRecord>(record);

@@ -191,8 +191,8 @@ TEST_CASE("small requests have their paths and bodies", "[client]") {
     CHECK(asked([](const ManagedClient& client) {
               (void)client.set("a/b:c", {"K=V", "L="});
           }) == R"(POST /plugins/a/b:c/set HTTP/1.1 ["K=V","L="])");
-    CHECK(asked([](const ManagedClient& client) { (void)client.enable("a"); }) ==
-          "POST /plugins/a/enable?timeout=0 HTTP/1.1 ");
+    CHECK(asked([](const ManagedClient& client) { (void)client.enable("a", std::chrono::seconds{30}); }) ==
+          "POST /plugins/a/enable?timeout=30 HTTP/1.1 ");
     CHECK(asked([](const ManagedClient& client) { (void)client.remove("a/../b", false); }) ==
           "DELETE /plugins/a/%2E%2E/b HTTP/1.1 ");
     CHECK(asked([](const ManagedClient& client) { (void)client.remove("a", true); }) ==

@@ -55,7 +55,7 @@ TEST_CASE("absent times and TLS are left out, lists never", "[common]") {
     view.state = "discovered";
     CHECK(json_of(view) ==
           R"({"Name":"mobyfs","Kind":"legacy","State":"discovered","Implements":[],"Endpoint":"","Definition":"",)"
-          R"("Published":[],"Reason":"","Attempts":0,"Warnings":[],"Shadows":[]})");
+          R"("Published":[],"Reason":"","Attempts":0,"Warnings":[],"Shadows":[],"Leases":[]})");
 }
 
 TEST_CASE("events and findings survive the way through JSON", "[common]") {

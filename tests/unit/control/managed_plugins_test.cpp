@@ -151,14 +151,26 @@ TEST_CASE("settings are set, or refused without a trace", "[control]") {
     CHECK(host.client.post("/plugins/on/set", R"(["A=5"])").status == 409);
 }
 
-TEST_CASE("nothing is enabled that cannot run", "[control]") {
+TEST_CASE("enable and disable wait for the plugin, and pass on why it failed", "[control]") {
     Host host;
     host.add("p:latest");
-    const Reply reply = host.client.post("/plugins/p/enable?timeout=30");
-    CHECK(reply.status == 501);
-    CHECK(reply.message().find("plugin p:latest is installed and stays disabled") == 0);
+    FakePluginRuns& runs = host.broker.operations.runs();
+    runs.start_problem = "it exited with status 3";
+    const Reply failed = host.client.post("/plugins/p/enable?timeout=30");
+    CHECK(failed.status == 500);
+    CHECK_THAT(failed.message(), Catch::Contains("it exited with status 3"));
     CHECK_FALSE(host.client.get("/plugins/p/json").json()["Enabled"].GetBool());
+    runs.start_problem.reset();
+    CHECK(host.client.post("/plugins/p/enable?timeout=7").status == 200);
+    CHECK(runs.last_timeout == std::chrono::seconds{7});
+    CHECK(host.client.get("/plugins/p/json").json()["Enabled"].GetBool());
+    CHECK(host.client.post("/plugins/p/enable").status == 409);
+    runs.using_it = {"dockerd (pid 1)"};
+    CHECK(host.client.post("/plugins/p/disable").status == 409);
+    CHECK(host.client.post("/plugins/p/disable?force=1").status == 200);
     CHECK(host.client.post("/plugins/q/enable").status == 404);
+    for (const char* timeout : {"-1", "3601", "x", "1.5"})
+        CHECK(host.client.post("/plugins/p/enable?timeout=" + std::string{timeout}).status == 400);
 }
 
 TEST_CASE("a plugin is disabled and removed", "[control]") {

@@ -49,13 +49,6 @@ TEST_CASE("a plugin that does not start stays disabled, and the cause is told", 
     CHECK(host.runs().last_timeout == kDefaultEnableTimeout);
 }
 
-TEST_CASE("what cannot run is not started", "[operations]") {
-    const Operations host;
-    host.add("p:latest", false, R"({"entrypoint": ["/p"], "interface": {"types": ["docker.volumedriver/1.0"]}})");
-    check_error(enable_plugin(host.rooms(), "p", {}, -1), Kind::failed, "interface.socket");
-    CHECK(host.runs().calls.empty());
-}
-
 TEST_CASE("an enabled plugin is neither set nor removed", "[operations]") {
     const Operations host;
     const PluginRecordPtr record = host.add("p:latest", true);
