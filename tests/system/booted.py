@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import socket
@@ -85,7 +86,9 @@ class Machine:
 
     def __init__(self, installed, unified=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="b.", dir="/tmp"))
-        self.name = f"brokerd-test-{os.getpid()}-{self.directory.name[2:]}"
+        self.name = f"brokerd-test-{secrets.token_hex(4)}"
+        # Not on the disk: journald waits for what it has written whenever a file is full or something is an error.
+        self.journal_directory = pathlib.Path(tempfile.mkdtemp(prefix="b.", dir="/dev/shm"))
         self.process = None
         self.leader = None  # the number of its first process, seen from here
         self._groups = self._make_groups()
@@ -125,8 +128,8 @@ class Machine:
         return self.succeed("systemctl", "show", f"--property={name}", "--value", unit).strip()
 
     def journal(self, *arguments):
-        """Entries of the journal, as dictionaries; also after the machine has been powered off."""
-        text = _run("journalctl", f"--directory={self.directory / 'journal'}", "--quiet", "--output=json", *arguments)
+        """Entries of the journal, as dictionaries, the oldest first; also after the machine has been powered off."""
+        text = _run("journalctl", f"--directory={self.journal_directory}", "--quiet", "--output=json", *arguments)
         return [json.loads(line) for line in text.splitlines()]
 
     def write(self, path, text):
@@ -155,10 +158,11 @@ class Machine:
         for group in self._groups:
             for path, _directories, _files in os.walk(group, topdown=False):
                 _remove_group(path)
-        shutil.rmtree(self.directory)
+        for directory in (self.directory, self.journal_directory):
+            shutil.rmtree(directory)
 
     def _boot(self, installed, unified):
-        for name in ("root", "layers", "journal"):
+        for name in ("root", "layers"):
             (self.directory / name).mkdir()
         environment = {key: value for key, value in os.environ.items() if key != "LANG"}
         if unified:
@@ -181,7 +185,7 @@ class Machine:
                 ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", self.directory, installed, tree(),
                  "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--machine={self.name}", "--hostname=broker",
                  "--directory", self.directory / "root", "--private-network", "--capability=all", "--system-call-filter=@keyring bpf",
-                 f"--bind={self.directory / 'journal'}:/var/log/journal", "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--kill-signal=SIGRTMIN+3", "--console=pipe",
+                 f"--bind={self.journal_directory}:/var/log/journal", "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--kill-signal=SIGRTMIN+3", "--console=pipe",
                  "/bin/sh", "-c", FIRST_PROCESS],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, preexec_fn=self._enter_groups)
             self.leader = self._leader(notifications)
