@@ -3,7 +3,7 @@
 
 packages_build=(g++ cmake ninja-build pkg-config libcpp-httplib-dev rapidjson-dev libcli11-dev libfmt-dev libsystemd-dev
     catch2 libssl-dev libboost-dev libarchive-dev libseccomp-dev zlib1g-dev)
-packages_quickstart=(python3 curl openssl util-linux)
+packages_quickstart=(python3 curl openssl util-linux runc)
 # The peers that the integration tests and the benches run: engines, a real volume plugin, registries and the programs
 # beside them, systemd's own tools (no systemd need run), and what they need.
 packages_test=(python3 python3-pytest python3-yaml docker.io docker-registry skopeo umoci zstd podman runc rclone fuse3

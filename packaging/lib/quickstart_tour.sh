@@ -24,15 +24,21 @@ run_tour() {
     tour_doctor
     tour_move
     tour_managed
+    tour_outlive
+    tour_travel
     tour_events
+}
+
+launch_brokerd() {
+    launch brokerd 'brokerd --config $Q/brokerd.conf --control-socket $Q/control.sock --state-root $Q/state \
+    --runtime-root $Q/run --engine-socket-dir $Q/engine --spec-dir $Q/etc'
+    wait_until 10 "brokerd answers on its control socket" curl -fsS --unix-socket "$Q/control.sock" http://broker/_ping
 }
 
 tour_daemon() {
     step "Start brokerd" "One daemon on directories of its own. \$Q is $Q; there, engine/ stands for /run/docker/plugins," \
         "where Docker and podman look for sockets, and etc/ for /etc/docker/plugins, where plugins are defined."
-    launch brokerd 'brokerd --config $Q/brokerd.conf --control-socket $Q/control.sock --state-root $Q/state \
-    --runtime-root $Q/run --engine-socket-dir $Q/engine --spec-dir $Q/etc'
-    wait_until 10 "brokerd answers on its control socket" curl -fsS --unix-socket "$Q/control.sock" http://broker/_ping
+    launch_brokerd
     show 'pluginctl version'
     show 'pluginctl ls'
     expect NAME "an empty table"
@@ -162,31 +168,63 @@ tour_move() {
 uses_address() { settled mobyfs active && curl -fsS --unix-socket "$Q/control.sock" http://broker/broker/v1/plugins/mobyfs | grep -qF "\"$1\""; }
 
 tour_managed() {
-    step "A managed plugin: a config and a root file system" "Plugins come as images, too, which brokerd installs: from a" \
-        "registry (pluginctl install), from a file, or from a directory that is made on the spot, as here. Running them" \
-        "comes with a later version; until then they are installed and disabled."
-    show 'mkdir -p $Q/plugin/rootfs/bin && cp "$(command -v mobyfs)" $Q/plugin/rootfs/bin/'
+    step "A managed plugin: installed, and run" "Plugins come as images, too, which brokerd installs: from a registry" \
+        "(pluginctl install), from a file, or from a directory that is made on the spot, as here. This one is a program of" \
+        "one file, which keeps its volumes below /mnt/volumes; what it mounts there, the host sees."
+    show 'mkdir -p $Q/plugin/rootfs/bin && cp "$(command -v sample-plugin)" $Q/plugin/rootfs/bin/'
     show "echo '{
-  \"description\": \"the sample plugin, packed\",
-  \"entrypoint\": [\"/bin/mobyfs\"],
-  \"interface\": {\"types\": [\"docker.volumedriver/1.0\"], \"socket\": \"mobyfs.sock\"},
-  \"network\": {\"type\": \"host\"},
-  \"env\": [{\"name\": \"DEBUG\", \"settable\": [\"value\"], \"value\": \"0\"}]
+  \"description\": \"a sample volume plugin\",
+  \"entrypoint\": [\"/bin/sample-plugin\"],
+  \"interface\": {\"types\": [\"docker.volumedriver/1.0\"], \"socket\": \"sample.sock\"},
+  \"network\": {\"type\": \"none\"},
+  \"propagatedMount\": \"/mnt/volumes\",
+  \"env\": [{\"name\": \"BEHAVIOUR\", \"settable\": [\"value\"], \"value\": \"\"}]
 }' >\$Q/plugin/config.json"
-    show 'pluginctl create acme/mobyfs:1.0 $Q/plugin'
+    show 'pluginctl create acme/sample $Q/plugin'
+    show 'pluginctl set --memory 64m --pids 100 acme/sample BEHAVIOUR=slow=100'
+    remark "enable starts it in a container of its own and returns once it has answered. From then on brokerd keeps it" \
+        "running. Should it not start, the command says why, and it stays disabled."
+    show 'pluginctl enable acme/sample'
     show 'pluginctl ls --filter kind=managed'
-    expect 'acme/mobyfs:1\.0 .*managed.*VolumeDriver' "the managed plugin acme/mobyfs:1.0"
-    show 'pluginctl set acme/mobyfs:1.0 DEBUG=1'
-    show "pluginctl inspect --format '{{.Config.Network.Type}} {{json .Settings.Env}}' acme/mobyfs:1.0"
-    expect 'host .*DEBUG=1' "the plugin's network and its new setting"
-    remark "A host without network gets it as one file, settings included. What it may do is granted anew wherever it is" \
-        "installed; without the flag, load asks."
-    show 'pluginctl save -o $Q/mobyfs.tar acme/mobyfs:1.0'
-    show 'pluginctl rm acme/mobyfs:1.0'
-    show 'pluginctl load --grant-all-permissions $Q/mobyfs.tar'
-    show "pluginctl inspect --format '{{json .Settings.Env}}' acme/mobyfs:1.0"
-    expect 'DEBUG=1' "the setting that was saved"
-    show 'pluginctl rm acme/mobyfs:1.0'
+    expect 'acme/sample.*managed.*VolumeDriver.*running' "the managed plugin acme/sample, running"
+    remark "Engines find it as they find the others. Mountpoint is a path of the host: brokerd has translated it."
+    show "curl -sS --fail-with-body --unix-socket \$Q/engine/acme/sample.sock -d '{\"Name\": \"films\"}' http://plugin/VolumeDriver.Create"
+    show "curl -sS --fail-with-body --unix-socket \$Q/engine/acme/sample.sock -d '{\"Name\": \"films\", \"ID\": \"1\"}' http://plugin/VolumeDriver.Mount"
+    expect "\"Mountpoint\": *\"$Q/state/plugins/[^\"]*/films\"" "a mountpoint below \$Q/state/plugins"
+    show 'pluginctl logs acme/sample'
+    expect 'the sample plugin starts' "what the plugin has written"
+}
+
+tour_outlive() {
+    local process
+    step "brokerd is killed; the plugin runs on" "Managed plugins do not depend on brokerd's process: it may crash, be" \
+        "restarted or upgraded. The next brokerd finds the plugin by its lock and goes on with it: the same process, and no" \
+        "restart."
+    show "pluginctl inspect --format '{{.Broker.Pid}}' acme/sample"
+    process=$output
+    show 'kill -KILL $(cut -d" " -f1 $Q/pid/brokerd)'
+    wait_until 10 "brokerd is gone" dead brokerd
+    launch_brokerd
+    show 'pluginctl wait --timeout 20 acme/sample'
+    show "pluginctl inspect --format '{{.Broker.Pid}} {{.Broker.State}}, restarted {{.Broker.Restarts}} times' acme/sample"
+    expect "^$process running, restarted 0 times\$" "the same process, running"
+    show "curl -sS --fail-with-body --unix-socket \$Q/engine/acme/sample.sock -d '{}' http://plugin/VolumeDriver.List"
+    expect films "the volume, which the plugin still knows"
+}
+
+tour_travel() {
+    step "Stop it, take it elsewhere, remove it" "disable ends a plugin; one that containers or engines use is refused, and" \
+        "they are named. A host without network gets a plugin as one file, settings included. What it may do is granted" \
+        "anew wherever it is installed; without the flag, load asks."
+    show 'pluginctl disable acme/sample'
+    show 'pluginctl save -o $Q/sample.tar acme/sample'
+    show 'pluginctl rm acme/sample'
+    show 'pluginctl load --grant-all-permissions $Q/sample.tar'
+    show "pluginctl inspect --format '{{json .Settings.Env}} enabled: {{.Enabled}}' acme/sample"
+    expect 'BEHAVIOUR=slow=100.*enabled: false' "the setting that was saved"
+    show 'pluginctl rm acme/sample'
+    show 'ls $Q/run/bundles $Q/run/exec $Q/state/plugins'
+    if [[ $output =~ [0-9a-f]{64} ]]; then fail "nothing should be left of the plugin"; fi
 }
 
 tour_events() {

@@ -75,6 +75,7 @@ launch() {
     print_command "$2 &"
     setsid bash -c "exec $2" >"$place/log/$name" 2>&1 </dev/null 8>&- &  # 8: the caller's lock, which ends with it
     pid=$!
+    disown "$pid"  # or bash would tell of its end in the midst of the tour
     printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$place/pid/$name"
 }
 
