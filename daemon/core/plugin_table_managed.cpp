@@ -103,10 +103,12 @@ void PluginTable::on_managed_activation(const std::string& id) {
 
 void PluginTable::on_managed_change(const PluginRecord& plugin, const std::string& state, const std::string& reason) {
     const bool is_bad = state == "failed" || state == "restarting" || state == "unhealthy";
-    if (is_bad) log_warning("plugin {} is {}: {}", plugin.name, state, reason);
-    if (!is_bad) log_info("plugin {} is {}{}{}", plugin.name, state, reason.empty() ? "" : ": ", reason);
+    // Whether it is wanted is another matter: brokerd may stop it only because the host shuts down.
+    const std::string what = state == "disabled" ? "stopped" : state;
+    if (is_bad) log_warning("plugin {} is {}: {}", plugin.name, what, reason);
+    if (!is_bad) log_info("plugin {} is {}{}{}", plugin.name, what, reason.empty() ? "" : ": ", reason);
     PluginEvent event;
-    event.action = state == "disabled" ? "stopped" : state;
+    event.action = what;
     event.plugin = plugin.name;
     event.kind = "managed";
     event.implements = declared_capabilities(*plugin.config);
