@@ -10,6 +10,8 @@ packages_test=(python3 python3-pytest python3-yaml docker.io docker-registry sko
     busybox-static curl openssl strace systemd procps iproute2 util-linux mount)
 # With AppArmor in the kernel, dockerd starts no container without its parser.
 if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then packages_test+=(apparmor); fi
+# For packaging/test --system: a Debian to boot.
+packages_system=(debootstrap systemd-container)
 # The data plane's peers, for tests/bench/proxy.
 packages_proxies=(haproxy nginx-light systemd)
 
