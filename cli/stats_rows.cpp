@@ -7,6 +7,7 @@
 #include "cli/output/printable.h"
 #include "cli/output/table.h"
 #include "cli/output/units.h"
+#include "common/plugin_view.h"
 
 namespace brokerd::cli {
 namespace {
@@ -20,7 +21,7 @@ const Item* find_named(const std::vector<Item>& items, const std::string& name) 
 bool is_wanted(const PluginStats& plugin, const StatsChoice& choice) {
     if (!choice.names.empty())
         return std::find(choice.names.begin(), choice.names.end(), plugin.name) != choice.names.end();
-    return choice.idle || plugin.state == "active" || plugin.total.calls > 0 || plugin.total.in_flight > 0;
+    return choice.idle || is_in_service(plugin.state) || plugin.total.calls > 0 || plugin.total.in_flight > 0;
 }
 
 /// What was not there before has begun at zero; so has what counts from the start again.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/json.h"
@@ -18,6 +19,11 @@ struct LeaseHolder {
     std::string command;                            ///< JSON Command: what it calls itself; may be empty
     std::chrono::system_clock::time_point since{};  ///< JSON Since
 };
+
+/// Whether engines' calls are handed to a plugin in this state (JSON State).
+[[nodiscard]] inline bool is_in_service(std::string_view state) noexcept {
+    return state == "active" || state == "running" || state == "unhealthy";
+}
 
 /// What the control API says of one plugin, the same struct on both sides of the socket.
 /// Times are wall-clock; an absent time is the epoch and is left out of the JSON.
@@ -63,9 +69,7 @@ struct PluginView {
     int pid = 0;                  ///< JSON Pid: of its first process; 0 where none runs
 
     /// Whether engines' calls are handed to it now.
-    [[nodiscard]] bool in_service() const noexcept {
-        return state == "active" || state == "running" || state == "unhealthy";
-    }
+    [[nodiscard]] bool in_service() const noexcept { return is_in_service(state); }
 };
 
 /// One thing that happened to a plugin.

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "common/plugin_view.h"
 #include "daemon/metrics/prometheus_text.h"
 
 namespace brokerd {
@@ -26,17 +27,18 @@ void for_each_method(const Plugins& plugins, Write write) {
 void write_broker(PrometheusText& page, const Plugins& plugins) {
     page.family("brokerd_build_info", "gauge", "Always 1; the label is the version of brokerd.");
     page.sample({{"version", BROKERD_VERSION}}, std::uint64_t{1});
-    std::map<std::string, std::uint64_t> states{
-        {"active", 0}, {"activating", 0}, {"discovered", 0}, {"failed", 0}, {"invalid", 0}};
+    std::map<std::string, std::uint64_t> states{{"active", 0},   {"activating", 0}, {"discovered", 0}, {"failed", 0},
+                                                {"invalid", 0},  {"running", 0},    {"restarting", 0}, {"starting", 0},
+                                                {"stopping", 0}, {"unhealthy", 0}};
     for (const auto& plugin : plugins) ++states[plugin.state];
     page.family("brokerd_plugins", "gauge", "Plugins by state.");
     for (const auto& [state, count] : states) page.sample({{"state", state}}, count);
 }
 
 void write_plugins(PrometheusText& page, const Plugins& plugins) {
-    page.family("brokerd_plugin_up", "gauge", "Whether the plugin is active: 1 or 0.");
+    page.family("brokerd_plugin_up", "gauge", "Whether calls are handed to the plugin: 1 or 0.");
     for (const auto& plugin : plugins)
-        page.sample({{"plugin", plugin.name}}, std::uint64_t{plugin.state == "active" ? 1u : 0u});
+        page.sample({{"plugin", plugin.name}}, std::uint64_t{is_in_service(plugin.state) ? 1u : 0u});
     page.family("brokerd_plugin_connections", "gauge", "Open connections of engines to the plugin's published socket.");
     for (const auto& plugin : plugins) page.sample({{"plugin", plugin.name}}, std::uint64_t{plugin.counts.connections});
     page.family("brokerd_plugin_idle_upstream_connections", "gauge", "Connections to the plugin that wait for a call.");
