@@ -36,6 +36,9 @@ using Network = PluginConfig::Network;
 constexpr const char* kSpecVersion = "1.0.2";
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// unix(7): a socket's address holds 108 bytes, the last of them zero.
+constexpr std::size_t kMostInSocketPath = 107;
+
 /// Of systemd (its DefaultLimitNOFILE): the most that a service may raise its limit to.
 constexpr std::uint64_t kMostOpenFiles = 524'288;
 /// Ours. Under Docker plugins begin with a million, and some count on far more than the usual 1024; but programs that
@@ -292,12 +295,19 @@ Result<std::vector<DeviceNode>> devices_of(const PluginRecord& plugin) {
 }
 
 /// Why a plugin that asks for this must not run; empty: it may.
-std::string refusal(const PluginRecord& plugin) {
+std::string refusal(const PluginRecord& plugin, const SpecPlaces& places) {
     const auto granted = check_granted(*plugin.config, plugin.settings, plugin.granted, Consent::as_granted);
     if (!granted) return granted.error().message;
     if (plugin.config->network == Network::bridge) {
         return "its config asks for the network \"bridge\", which would be a network without any way out (in Docker, "
                "too); ask its author for \"host\", or for \"none\" if it needs no network";
+    }
+    const std::string socket = places.socket_directory + '/' + plugin.config->interface_socket;
+    if (socket.size() > kMostInSocketPath) {
+        return fmt::format(
+            "the path of its socket on this host, {}, has {} bytes, and the kernel takes {}; its author "
+            "can shorten interface.socket, or you --runtime-root",
+            socket, socket.size(), kMostInSocketPath);
     }
     return {};
 }
@@ -323,7 +333,7 @@ Result<std::string> runtime_spec(const PluginRecord& plugin, const SpecPlaces& p
     const auto cannot = [&](const std::string& why) {
         return fail(fmt::format("plugin {} cannot be started: {}", plugin.name, why));
     };
-    if (const std::string refused = refusal(plugin); !refused.empty()) return cannot(refused);
+    if (const std::string refused = refusal(plugin, places); !refused.empty()) return cannot(refused);
     const auto nodes = devices_of(plugin);
     if (!nodes) return cannot(nodes.error().message);
     const auto mounts = spec_mounts(plugin, places);

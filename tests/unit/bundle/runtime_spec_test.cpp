@@ -164,6 +164,17 @@ TEST_CASE("the bridge network is refused with what to do", "[bundle]") {
                           Catch::Contains("\"bridge\"") && Catch::Contains("ask its author"));
 }
 
+TEST_CASE("a socket that no path would reach is refused with what to do", "[bundle]") {
+    SpecPlaces where = places();
+    const PluginRecord record = record_of(R"("network":{"type":"host"})");
+    where.socket_directory.assign(107 - 1 - record.config->interface_socket.size(), 'd');
+    CHECK(runtime_spec(record, where, std::nullopt));
+    where.socket_directory += 'd';
+    const auto refused = runtime_spec(record, where, std::nullopt);
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(refused.error().message, Catch::Contains("has 108 bytes, and the kernel takes 107"));
+}
+
 TEST_CASE("mounts are those of the settings", "[bundle]") {
     PluginRecord record = record_of(R"("mounts":[
         {"name":"keys","source":"/root/.ssh","destination":"/keys","type":"bind","options":["rbind","ro"],
