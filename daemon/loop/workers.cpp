@@ -3,38 +3,57 @@
 #include <pthread.h>
 
 #include <exception>
+#include <system_error>
+
+#include "daemon/loop/log.h"
 
 namespace brokerd {
 
 Workers::~Workers() {
     {
-        const std::lock_guard lock{mutex_};
+        std::unique_lock lock{mutex_};
         stopping_ = true;
         jobs_.clear();
+        changed_.notify_all();
+        changed_.wait(lock, [this] { return threads_.empty(); });
     }
-    changed_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
+    join_ended();
 }
 
 void Workers::enqueue(std::function<void()> job) {
-    bool needs_thread = false;
     {
         const std::lock_guard lock{mutex_};
         jobs_.push_back(std::move(job));
-        needs_thread = jobs_.size() > idle_ && threads_.size() < most_;
+        if (jobs_.size() > idle_ && threads_.size() < most_) add_thread();
+        changed_.notify_one();
     }
-    if (needs_thread) threads_.emplace_back([this] { work(); });
-    changed_.notify_one();
+    join_ended();
 }
 
-void Workers::work() {
+/// With the mutex locked. Where the host has no thread left, those that there are do it later.
+void Workers::add_thread() {
+    const auto self = threads_.emplace(threads_.end());
+    try {
+        *self = std::thread{[this, self] { work(self); }};
+    } catch (const std::system_error& error) {
+        threads_.erase(self);
+        if (threads_.empty()) {
+            jobs_.pop_back();
+            throw;
+        }
+        log_warning("cannot start another thread: {}", error.what());
+    }
+}
+
+void Workers::work(Threads::iterator self) {
     pthread_setname_np(pthread_self(), "worker");
     std::unique_lock lock{mutex_};
     while (!stopping_) {
         if (jobs_.empty()) {
             ++idle_;
-            changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+            const bool woken = changed_.wait_for(lock, idle_time_, [this] { return stopping_ || !jobs_.empty(); });
             --idle_;
+            if (!woken) break;
             continue;
         }
         const std::function<void()> job = std::move(jobs_.front());
@@ -47,6 +66,18 @@ void Workers::work() {
         }
         lock.lock();
     }
+    ended_.push_back(std::move(*self));
+    threads_.erase(self);
+    changed_.notify_all();
+}
+
+void Workers::join_ended() {
+    std::vector<std::thread> ended;
+    {
+        const std::lock_guard lock{mutex_};
+        ended.swap(ended_);
+    }
+    for (std::thread& thread : ended) thread.join();
 }
 
 }  // namespace brokerd

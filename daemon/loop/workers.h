@@ -1,9 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <list>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -12,11 +14,16 @@
 
 namespace brokerd {
 
-/// Threads for what blocks (name resolution, certificate files). Bounded; threads are made when work waits and none is
-/// idle, and stay. Jobs must end by themselves within a bounded time: the destructor waits for those that have begun.
+/// Threads for what blocks (name resolution, certificate files, the OCI runtime). Bounded; threads are made when work
+/// waits and none is idle, and end when there is nothing to do. Jobs must end by themselves within a bounded time: the
+/// destructor waits for those that have begun.
 class Workers {
 public:
-    Workers(CoreLoop& loop, std::size_t most) noexcept : loop_{loop}, most_{most} {}
+    /// Ours: what comes in bursts is done by the same threads, and an idle daemon is small.
+    static constexpr std::chrono::seconds kIdle{10};
+
+    Workers(CoreLoop& loop, std::size_t most, std::chrono::milliseconds idle = kIdle) noexcept
+        : loop_{loop}, most_{most}, idle_time_{idle} {}
     /// Drops jobs that have not begun and waits for the others.
     ~Workers();
     Workers(const Workers&) = delete;
@@ -32,17 +39,23 @@ public:
     }
 
 private:
+    using Threads = std::list<std::thread>;
+
     void enqueue(std::function<void()> job);
-    void work();
+    void add_thread();
+    void work(Threads::iterator self);
+    void join_ended();
 
     CoreLoop& loop_;
     const std::size_t most_;
+    const std::chrono::milliseconds idle_time_;
     std::mutex mutex_;  ///< guards the members below
     std::condition_variable changed_;
     std::deque<std::function<void()>> jobs_;
     std::size_t idle_ = 0;
     bool stopping_ = false;
-    std::vector<std::thread> threads_;  ///< the core loop's alone
+    Threads threads_;
+    std::vector<std::thread> ended_;  ///< to be joined: no thread can join itself
 };
 
 }  // namespace brokerd
