@@ -70,7 +70,12 @@ def install(build, place):
     """What `cmake --install` of a build directory puts into /usr, with both units enabled, below `place`."""
     environment = {**os.environ, "DESTDIR": str(place)}
     _run("cmake", "--install", build, "--prefix", "/usr", "--strip", env=environment)
-    _run("systemctl", f"--root={place}", "enable", "brokerd.service", "brokerd.socket")
+    enable(place, "brokerd.service", "brokerd.socket")
+
+
+def enable(place, *units):
+    """Units that lie below `place`, for the next boot."""
+    _run("systemctl", f"--root={place}", "enable", *units)
 
 
 def _run(*command, **options):
@@ -86,14 +91,19 @@ class Machine:
 
     def __init__(self, installed, unified=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="b.", dir="/tmp"))
+        # What stays from one boot to the next. Not on the disk: journald waits for one at the worst moments.
+        self.kept = pathlib.Path(tempfile.mkdtemp(prefix="b.", dir="/dev/shm"))
+        self.journal_directory = self.kept / "journal"
+        for path in (self.journal_directory, self.kept / "state", self.directory / "root", self.directory / "layers"):
+            path.mkdir()
         self.name = f"brokerd-test-{secrets.token_hex(4)}"
-        # Not on the disk: journald waits for what it has written whenever a file is full or something is an error.
-        self.journal_directory = pathlib.Path(tempfile.mkdtemp(prefix="b.", dir="/dev/shm"))
         self.process = None
         self.leader = None  # the number of its first process, seen from here
+        self._installed = pathlib.Path(installed)
+        self._unified = unified
         self._groups = self._make_groups()
         try:
-            self._boot(pathlib.Path(installed), unified)
+            self.boot()
         except BaseException:
             self.close()
             raise
@@ -142,9 +152,12 @@ class Machine:
         return (self.directory / "console").read_text(errors="replace")
 
     def power_off(self):
-        """As an operator does it; returns when the last process has ended."""
+        """As an operator does it; returns when the last process has ended. It may be booted again then: the journal and
+        /var/lib/brokerd are kept, all else is as it was installed."""
         self.run("systemctl", "poweroff", "--no-wall")
         self.process.wait(PATIENCE_SECONDS)
+        self.leader = None
+        self._empty_groups()
 
     def close(self):
         if self.process is not None and self.process.poll() is None:
@@ -155,17 +168,16 @@ class Machine:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self._empty_groups()
         for group in self._groups:
-            for path, _directories, _files in os.walk(group, topdown=False):
-                _remove_group(path)
-        for directory in (self.directory, self.journal_directory):
+            _remove_group(group)
+        for directory in (self.directory, self.kept):
             shutil.rmtree(directory)
 
-    def _boot(self, installed, unified):
-        for name in ("root", "layers"):
-            (self.directory / name).mkdir()
+    def boot(self):
+        """Returns when systemd has started everything. For a machine that has been powered off."""
         environment = {key: value for key, value in os.environ.items() if key != "LANG"}
-        if unified:
+        if self._unified:
             environment["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
         # The layers are in a mount namespace that ends with nspawn. Its /run is private, too: nspawn leaves things there.
         script = """
@@ -178,14 +190,15 @@ class Machine:
             exec "$@"
         """
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications, open(self.directory / "console", "wb") as console:
+            (self.directory / "notify.sock").unlink(missing_ok=True)
             notifications.bind(str(self.directory / "notify.sock"))
             notifications.settimeout(PATIENCE_SECONDS)
             environment["NOTIFY_SOCKET"] = str(self.directory / "notify.sock")
             self.process = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", self.directory, installed, tree(),
+                ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", self.directory, self._installed, tree(),
                  "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--machine={self.name}", "--hostname=broker",
                  "--directory", self.directory / "root", "--private-network", "--capability=all", "--system-call-filter=@keyring bpf",
-                 f"--bind={self.journal_directory}:/var/log/journal", "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--kill-signal=SIGRTMIN+3", "--console=pipe",
+                 f"--bind={self.journal_directory}:/var/log/journal", f"--bind={self.kept / 'state'}:/var/lib/brokerd", "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--kill-signal=SIGRTMIN+3", "--console=pipe",
                  "/bin/sh", "-c", FIRST_PROCESS],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, preexec_fn=self._enter_groups)
             self.leader = self._leader(notifications)
@@ -217,6 +230,12 @@ class Machine:
                         for name in ("cpuset.cpus", "cpuset.mems"):
                             (group / name).write_text((group.parent / name).read_text())
         return groups
+
+    def _empty_groups(self):
+        for group in self._groups:
+            for path, _directories, _files in os.walk(group, topdown=False):
+                if path != str(group):
+                    _remove_group(path)
 
     def _enter_groups(self):
         for group in self._groups:

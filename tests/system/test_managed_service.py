@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -375,14 +376,18 @@ ExecStop=/usr/bin/pluginctl call acme/orderly VolumeDriver.Get {\\"Name\\":\\"v\
 [Install]
 WantedBy=multi-user.target
 """
-# Stopped after brokerd, because it was started before.
+# Stopped after brokerd and all plugins, because it counts as started before. A shim may take a moment to note the end.
 LAST_LOOK = """[Unit]
-Before=brokerd.service
+DefaultDependencies=no
+Before=brokerd.service brokerd.slice shutdown.target
+Conflicts=shutdown.target
+RequiresMountsFor=/var/log/journal
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/bin/true
-ExecStop=/bin/cp /proc/self/mountinfo /var/log/journal/mounts
+ExecStop=-/usr/bin/timeout 20 /bin/sh -c 'while pgrep -x brokerd-shim; do sleep 0.1; done'
+ExecStop=/bin/sh -c 'ps -e -o args >/var/log/journal/processes; cp /proc/self/mountinfo /var/log/journal/mounts'
 [Install]
 WantedBy=multi-user.target
 """
@@ -413,11 +418,67 @@ def test_a_host_that_powers_off_stops_engines_then_plugins_then_brokerd(installe
         machine.power_off()
         said = [str(entry["MESSAGE"]) for entry in machine.journal()]
         said = said[said.index("The system will power off now!"):]
-        mounts = (machine.journal_directory / "mounts").read_text()
+        mounts, processes = ((machine.journal_directory / name).read_text() for name in ("mounts", "processes"))
     log = "\n".join(said)
     order = [next((number for number, line in enumerate(said) if text in line), -1)
              for text in (f'"Mountpoint":"{place}/v"', "is asked to end", "ended in order", "brokerd stops")]
     assert -1 not in order and order == sorted(order), log
-    for bad in ("timed out", "SIGKILL", "remains running", "left-over", "Failed with result"):
+    for bad in ("timed out", "SIGKILL", "remains running", "left-over", "Failed with result", "is disabled"):
         assert bad not in log, log
-    assert plugin["Id"] not in mounts and "/var/lib/brokerd" not in mounts
+    assert "brokerd" not in processes and "/bin/sample" not in processes
+    assert plugin["Id"] not in mounts and "/var/lib/brokerd/" not in mounts
+
+
+def test_a_host_that_powers_off_while_brokerd_is_stopped_ends_plugins_in_order(installed):
+    with booted.Machine(installed) as machine:
+        machine.write("/etc/systemd/system/last-look.service", LAST_LOOK)
+        machine.succeed("systemctl", "enable", "--now", "last-look.service")
+        add_plugin(machine, "acme/orderly", config=script(ORDERLY))
+        machine.succeed("pluginctl", "enable", "acme/orderly")
+        machine.succeed("systemctl", "stop", "brokerd.service")
+        machine.power_off()
+        assert lines_of(machine, "acme/orderly")[-2:] == ["is asked to end", "ended in order"]
+        processes = (machine.journal_directory / "processes").read_text()
+        log = "\n".join(str(entry["MESSAGE"]) for entry in machine.journal())
+    assert "brokerd" not in processes and "/bin/sample" not in processes, processes
+    assert "timed out" not in log and "SIGKILL" not in log, log
+
+
+BOOTING_ENGINE = """[Unit]
+Description=stands in for an engine, which looks for its plugins when it starts
+[Service]
+ExecStart=/bin/sh -c 'ls /run/docker/plugins/acme >/var/log/journal/seen; exec sleep infinity'
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def test_plugins_come_back_with_the_host_and_delay_nothing(installed, tmp_path):
+    place = tmp_path / "installed"
+    shutil.copytree(installed, place, symlinks=True)
+    (place / "etc/systemd/system/docker.service").write_text(BOOTING_ENGINE)
+    booted.enable(place, "docker.service")
+    with booted.Machine(place) as machine:
+        add_plugin(machine, "acme/slow", "slow=3000")
+        add_plugin(machine, "acme/off")
+        machine.succeed("pluginctl", "enable", "acme/slow")
+        first = inspect(machine, "acme/slow")
+        machine.power_off()
+        machine.boot()
+        with_call = Connection(machine.root / "run/docker/plugins/acme/slow.sock", PATIENCE)
+        with_call.request("POST", "/VolumeDriver.List", b"{}", {"Accept": ACCEPT})
+        answer = with_call.getresponse()
+        assert (answer.status, json.loads(answer.read())) == (200, {"Volumes": [], "Err": ""})
+        with_call.close()
+        again = wait_running(machine, "acme/slow")
+        assert (again["Id"], again["Restarts"]) == (first["Id"], 0)
+        assert inspect(machine, "acme/off")["State"] == "disabled"
+        said = [str(entry["MESSAGE"]) for entry in machine.journal("--boot")]
+        seen = (machine.journal_directory / "seen").read_text().split()
+    log = "\n".join(said)
+    assert seen == ["slow.sock", "slow:latest.sock"], "the engine found the plugin's sockets"
+    order = [next((number for number, line in enumerate(said) if text in line), -1)
+             for text in ("Started brokerd.service", "Started docker.service", "plugin acme/slow:latest is running")]
+    assert -1 not in order and order == sorted(order), log
+    for bad in ("is disabled", "is failed", "is restarting"):
+        assert bad not in log, log
