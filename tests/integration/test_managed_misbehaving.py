@@ -156,7 +156,7 @@ RUNTIMES = {
 }
 
 
-@pytest.mark.parametrize("kind", RUNTIMES)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] if kind == "hangs" else []) for kind in RUNTIMES])
 def test_a_runtime_that_is_broken_is_named_and_repaired_without_a_restart(broker, directory, kind):
     script, causes = RUNTIMES[kind]
     program = directory / "runtime"
