@@ -9,6 +9,7 @@ bool EventFilter::wants(const std::vector<std::string>& implements) const {
 }
 
 void EventFilter::learn(const PluginView& plugin) {
+    if (plugin.state == "disabled") return;  // nobody can have been told to use it
     if (!capability_.empty() && wants(plugin.implements)) having_.insert(plugin.name);
 }
 
@@ -19,8 +20,10 @@ bool EventFilter::passes(const PluginEvent& event) {
         having_.insert(event.plugin);
         return true;
     }
-    if (event.action == "failed") return having_.contains(event.plugin);  // it may come back
-    const bool ends_it = says_manifest || event.action == "invalid" || event.action == "gone";
+    if (event.action == "failed" || event.action == "restarting")
+        return having_.contains(event.plugin);  // may come back
+    const bool ends_it = says_manifest || event.action == "invalid" || event.action == "gone" ||
+                         event.action == "stopping" || event.action == "stopped" || event.action == "removed";
     return ends_it && having_.erase(event.plugin) != 0;
 }
 

@@ -9,8 +9,9 @@
 namespace brokerd {
 
 /// Which events a watcher of one capability is told: what an engine's handler needs, and no more.
-/// - `active` and `changed` of a plugin that has the capability (now): "use it".
-/// - `changed`, `failed`, `invalid` and `gone` of a plugin that had it: "stop using it".
+/// - `active`, `running` and `changed` of a plugin that has the capability (now): "use it".
+/// - `changed`, `failed`, `invalid` and `gone`, of a managed one `restarting`, `failed` and the first of `stopping`,
+///   `stopped` and `removed`, of a plugin that had it: "stop using it".
 /// Without a capability every event passes. Thread: any one at a time.
 class EventFilter {
 public:

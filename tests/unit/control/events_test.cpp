@@ -74,6 +74,25 @@ TEST_CASE("replay=active gives each active plugin, and no event twice or never",
     CHECK(next(watcher) == "failed down");
 }
 
+TEST_CASE("a watcher of a capability is told when a managed plugin can and cannot be used", "[control]") {
+    EventFilter filter{"VolumeDriver"};
+    filter.learn(plugin("off", "disabled", {"VolumeDriver"}));
+    filter.learn(plugin("on", "running", {"VolumeDriver"}));
+    const auto passes = [&](const char* action, const char* name) {
+        return filter.passes(event(action, name, {"VolumeDriver"}));
+    };
+    CHECK_FALSE(passes("removed", "off"));
+    CHECK_FALSE(passes("starting", "new"));
+    CHECK(passes("running", "new"));
+    CHECK_FALSE(passes("unhealthy", "new"));
+    CHECK(passes("restarting", "new"));
+    CHECK(passes("running", "new"));
+    CHECK(passes("stopping", "on"));
+    CHECK_FALSE(passes("stopped", "on"));
+    CHECK_FALSE(passes("removed", "on"));
+    CHECK(passes("removed", "new"));
+}
+
 TEST_CASE("replay and live events join without gap or duplicate", "[control]") {
     ControlFixture broker;
     constexpr std::uint64_t kEvents = 500;
