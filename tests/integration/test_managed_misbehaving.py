@@ -1,8 +1,6 @@
 """Plugins that cannot start, or misbehave once they run: `enable` tells the truth and the cause, and nothing is left."""
 
 import os
-import pathlib
-import signal
 import struct
 import time
 
@@ -63,8 +61,7 @@ class Rude:
         failed = self.broker.pluginctl("enable", "--timeout", timeout, NAME, timeout=120)
         assert failed.returncode == 1 and failed.stdout == "", failed
         assert time.monotonic() - began < LONG / 10, "the end of the timeout was waited for"
-        assert failed.stderr.startswith("pluginctl: ") or NAME in failed.stderr, failed
-        assert len(failed.stderr.splitlines()) == 1, failed.stderr
+        assert NAME in failed.stderr and len(failed.stderr.splitlines()) == 1, failed.stderr
         for cause in causes:
             assert cause in failed.stderr, failed.stderr
         plugin = self.broker.plugin(FULL)
@@ -74,9 +71,6 @@ class Rude:
     @property
     def root(self):
         return self.broker.state / "plugins" / self.broker.plugin(FULL)["Id"] / "rootfs"
-
-    def kill(self):
-        os.kill(self.broker.wait_state(FULL, "running")["Pid"], signal.SIGKILL)
 
 
 def foreign_elf():

@@ -29,9 +29,14 @@ def directory_of(broker):
 
 
 def remove(broker, remains):
-    """rm -f ends, nothing is left then, and after a restart there is still nothing."""
+    """rm -f ends, and then nothing is left."""
     succeed(broker.pluginctl("rm", "-f", NAME))
     assert broker.plugin(FULL) is None
+    assert_gone(broker, remains)
+
+
+def assert_gone(broker, remains):
+    """No plugin is left, and nothing of those that there were; not after a restart either."""
     assert_nothing_left(remains)
     assert_state_clean(broker)
     broker.stop()
@@ -130,10 +135,16 @@ def test_a_plugin_whose_rootfs_goes_while_it_crashes_is_wanted_failed_and_remova
     remove(keeper, remains)
 
 
-def test_what_ignores_sigterm_is_removed_by_force(keeper):
-    remains = Remains(keeper)
+def test_what_cannot_hear_sigterm_is_removed_by_force(keeper):
+    """One ignores the signal and has a child, the other one is frozen; both at once, for it takes the whole grace."""
+    remains, frozen = Remains(keeper), "acme/frozen"
     enable_sample(keeper, NAME, "ignore-term fork")
-    remove(keeper, remains)
+    os.kill(enable_sample(keeper, frozen)["Pid"], signal.SIGSTOP)
+    remains.note()
+    removal = subprocess.Popen([str(part) for part in keeper.pluginctl_command("rm", "-f", frozen)], stdout=subprocess.DEVNULL)
+    succeed(keeper.pluginctl("rm", "-f", NAME))
+    assert removal.wait(60) == 0
+    assert_gone(keeper, remains)
 
 
 def test_removal_takes_what_a_killed_brokerd_left(keeper):
