@@ -73,21 +73,23 @@ PluginView PluginTable::complete(PluginView view) const {
 }
 
 void PluginTable::when_settled(const std::string& name, std::chrono::milliseconds timeout, Settled done) {
-    const auto found = plugins_.find(name);
+    const std::string key = key_of(name);
+    const auto found = plugins_.find(key);
     if (found == plugins_.end()) return done(find(name));
     const PluginEntry& entry = *found->second;
     // An active plugin that is only being checked again is settled; so is one that failed and is probed.
     if (!entry.is_valid() || entry.state == "active" || entry.state == "failed") return done(find(name));
     entry.activation->start();
-    wait(name, timeout, std::move(done));
+    wait(key, timeout, std::move(done));
 }
 
 void PluginTable::activate(const std::string& name, std::chrono::milliseconds timeout, Settled done) {
-    const auto found = plugins_.find(name);
+    const std::string key = key_of(name);
+    const auto found = plugins_.find(key);
     if (found == plugins_.end()) return done(find(name));
     if (!found->second->is_valid()) return done(make_view(*found->second, loop_));
     found->second->activation->poke();
-    wait(name, timeout, std::move(done));
+    wait(key, timeout, std::move(done));
 }
 
 void PluginTable::wait(const std::string& name, std::chrono::milliseconds timeout, Settled done) {

@@ -71,6 +71,19 @@ def test_a_killed_plugin_is_started_again_and_says_how_it_ended(keeper):
     assert keeper.call(NAME, "VolumeDriver.List").status == 200
 
 
+def test_a_look_up_by_the_short_name_waits_for_the_start(keeper):
+    create_sample(keeper, NAME, "slow=1500")
+    enabling = threading.Thread(target=lambda: succeed(keeper.pluginctl("enable", NAME)))
+    enabling.start()
+    try:
+        keeper.wait_state(FULL, "starting")
+        found = keeper.get(f"/broker/v1/plugins/{NAME}?timeout=20", timeout=30)
+        assert found.status == 200, found
+        assert found.json()["State"] == "running"
+    finally:
+        enabling.join()
+
+
 def test_a_call_waits_for_the_restart_and_succeeds(keeper):
     enable_sample(keeper, NAME)
     for count in range(1, 4):
