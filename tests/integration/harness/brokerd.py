@@ -54,6 +54,7 @@ class Brokerd:
         self.prefix = list(prefix)
         self.unsafe = unsafe
         self.environment = dict(environment or {})
+        self.program = BROKERD  # of the next start
         self.process = None
         self.notify = None
         self.store = None  # see keep_sockets()
@@ -79,7 +80,7 @@ class Brokerd:
             flags += ["--spec-dir", path]
         if self.unsafe:
             flags.append("--allow-unsafe-files")
-        return [*self.prefix, BROKERD, *flags, *self.extra]
+        return [*self.prefix, self.program, *flags, *self.extra]
 
     def launch(self, *, listener=None):
         """Starts the process and returns at once. `listener` is a listening socket for the control API to take over."""

@@ -46,6 +46,13 @@ def _run(command, environment, check, timeout):
     return result
 
 
+def _ended(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 class Dockerd:
     """A real Docker engine; without an image, where only its plugins matter. It looks for plugins in isolation.ENGINE_SOCKETS and ENGINE_SPECS, which are private here."""
 
@@ -53,17 +60,40 @@ class Dockerd:
         self.directory = pathlib.Path(directory) / "docker"
         self.directory.mkdir()
         self.socket = self.directory / "docker.sock"
-        self.process = Process(
-            [DOCKERD, "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--bridge=none",
-             "--data-root", self.directory / "data", "--exec-root", self.directory / "exec", "--pidfile", self.directory / "pid",
-             "-H", f"unix://{self.socket}", *flags], self.directory / "log")
+        self.flags = flags
         try:
-            wait_until(self._answers, lambda: f"answer from dockerd:\n{self.process.output()[-4000:]}", 60, 0.05)
+            self.start()
             if image is not None:
                 self.docker("import", image, IMAGE)
         except BaseException:
             self.close()
             raise
+
+    def start(self):
+        """Also again, after stop() or kill(); returns when it answers."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self):
+        self.process = Process(
+            [DOCKERD, "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--bridge=none",
+             "--data-root", self.directory / "data", "--exec-root", self.directory / "exec", "--pidfile", self.directory / "pid",
+             "-H", f"unix://{self.socket}", *self.flags], self.directory / "log")
+
+    def wait_ready(self):
+        wait_until(self._answers, lambda: f"answer from dockerd:\n{self.process.output()[-4000:]}", 60, 0.05)
+
+    def stop(self):
+        self.process.stop(timeout=60)
+
+    def kill(self):
+        """SIGKILL, at which its containerd is killed as well. Where nobody reaps that one, the next dockerd takes it for
+        alive, and waits for it in vain; so its file is removed."""
+        note = self.directory / "exec" / "containerd" / "containerd.pid"
+        containerd = note.read_text()
+        self.process.kill()
+        wait_until(lambda: _ended(containerd), f"end of containerd {containerd}", 20)
+        note.unlink()
 
     def _answers(self):
         assert self.process.running, f"dockerd ended:\n{self.process.output()[-4000:]}"
@@ -78,8 +108,26 @@ class Dockerd:
 
     def run(self, volume, script, *flags):
         """Runs a shell script in a container with `volume` at /v, and returns what it printed."""
+        return self._run_in(volume, script, "--rm", *flags)
+
+    def run_detached(self, volume, script, *flags):
+        """The same for a container that stays until remove(); returns its ID. A restarted dockerd would end one of --rm,
+        --live-restore or not."""
+        return self._run_in(volume, script, "--detach", *flags).strip()
+
+    def _run_in(self, volume, script, *flags):
         assert len(volume) > 1, "docker takes v:/v for a drive of Windows"
-        return self.docker("run", "--rm", "--network", "none", "-v", f"{volume}:/v", *flags, IMAGE, "/bin/sh", "-c", script).stdout
+        return self.docker("run", "--network", "none", "-v", f"{volume}:/v", *flags, IMAGE, "/bin/sh", "-c", script).stdout
+
+    def first_process(self, container):
+        """Its number; None where there is no such container, or it has ended."""
+        said = self.docker("inspect", "--format", "{{.State.Pid}}", container, check=False)
+        return int(said.stdout) or None if said.returncode == 0 else None
+
+    def remove(self, container):
+        if not self.process.running:  # a test has failed while it was killed
+            self.start()
+        self.docker("rm", "--force", container)
 
     def create_volume(self, driver, name, options=()):
         self.docker("volume", "create", "-d", driver, *(f"--opt={option}" for option in options), name)
@@ -93,7 +141,7 @@ class Dockerd:
 
     def close(self):
         try:
-            self.process.stop(timeout=60)
+            self.stop()
         finally:
             isolation.unmount_below(str(self.directory))
 
@@ -117,9 +165,22 @@ class Podman:
         command = ["podman", "--root", own / "root", "--runroot", own / "runroot", "--tmpdir", own / "tmp", "--storage-driver", "vfs"]
         return _run([*command, *arguments], {"CONTAINERS_CONF": str(own / "containers.conf")}, check, timeout)
 
-    def run(self, volume, script):
-        return self.podman("run", "--rm", "--network=host", "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=1000:1000",
-                           "-v", f"{volume}:/v", IMAGE, "/bin/sh", "-c", script).stdout
+    def run(self, volume, script, *flags):
+        return self._run_in(volume, script, "--rm", *flags)
+
+    def run_detached(self, volume, script, *flags):
+        return self._run_in(volume, script, "--detach", *flags).strip()
+
+    def _run_in(self, volume, script, *flags):
+        return self.podman("run", "--network=host", "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=1000:1000",
+                           "-v", f"{volume}:/v", *flags, IMAGE, "/bin/sh", "-c", script).stdout
+
+    def first_process(self, container):
+        said = self.podman("inspect", "--format", "{{.State.Pid}}", container, check=False)
+        return int(said.stdout) or None if said.returncode == 0 else None
+
+    def remove(self, container):
+        self.podman("rm", "--force", "--time", "0", container)
 
     def create_volume(self, driver, name, options=()):
         self.podman("volume", "create", "--driver", driver, *(f"--opt={option}" for option in options), name)
