@@ -176,6 +176,7 @@ class Machine:
 
     def boot(self):
         """Returns when systemd has started everything. For a machine that has been powered off."""
+        assert tree().exists(), f"there is no {tree()}; make it: sudo tests/system/booted.py"
         environment = {key: value for key, value in os.environ.items() if key != "LANG"}
         if self._unified:
             environment["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"

@@ -30,6 +30,7 @@ SAMPLE = BUILD / "tests" / "fixtures" / "sample_plugin" / "sample-plugin"
 NAME = "acme/steady"  # runs all the time, and numbers its lines: what is missing can be seen
 STEADY = 'i=0; while /bin/busybox sleep 0.1; do i=$((i+1)); echo "tick $i"; echo "tock $i" >&2; done & exec /bin/sample'
 PATIENCE = 60
+CALLS = int(os.environ.get("BROKERD_SYSTEM_CALLS", "75"))  # between two ends of brokerd
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def assert_gapless(lines, word):
 
 @pytest.fixture(scope="module", name="machine")
 def booted_machine(installed):
-    with booted.Machine(installed) as machine:
+    with booted.Machine(installed, unified=bool(os.environ.get("BROKERD_SYSTEM_UNIFIED"))) as machine:
         add_plugin(machine, NAME, config=script(STEADY))
         machine.succeed("pluginctl", "enable", NAME)
         yield machine
@@ -256,9 +257,9 @@ def test_no_call_is_lost_in_ten_restarts_and_reloads(machine, record_property):
     plugin = wait_running(machine)
     with CallLoad(published(machine, plugin)[0]) as load:
         for _ in range(10):
-            load.wait_for_more(75)
+            load.wait_for_more(CALLS)
             restart(machine)
-            load.wait_for_more(75)
+            load.wait_for_more(CALLS)
             machine.succeed("systemctl", "reload", "brokerd.service")
         load.wait_for_more(100)
     report(load, record_property)
@@ -271,7 +272,7 @@ def test_only_calls_under_way_are_lost_when_brokerd_is_killed(machine, record_pr
     kills = []
     with CallLoad(published(machine, plugin)[0]) as load:
         for _ in range(5):
-            load.wait_for_more(100)
+            load.wait_for_more(CALLS)
             old = main_pid(machine)
             kills.append(kill(host_pid(machine, old)))
             wait_another(machine, old)
@@ -357,6 +358,9 @@ def test_another_build_takes_over_under_load(machine, record_property):
 
 
 def test_limits_are_the_scopes(machine):
+    v2 = machine.root / "sys/fs/cgroup/cgroup.controllers"
+    if v2.exists() and "memory" not in v2.read_text():
+        pytest.skip("this host has its controllers in cgroup v1, and left none for a machine with v2")
     add_plugin(machine, "acme/small")
     machine.succeed("pluginctl", "set", "--memory", "64m", "--pids", "50", "--cpus", "0.5", "acme/small")
     machine.succeed("pluginctl", "enable", "acme/small")
