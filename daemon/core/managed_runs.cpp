@@ -58,20 +58,11 @@ void ManagedRuns::want(PluginRecordPtr plugin, Supervisor::Mode mode) {
 }
 
 void ManagedRuns::apply(const std::vector<PluginRecordPtr>& records) {
+    if (stopped_) return;  // what they say is for the next brokerd
     std::map<std::string, PluginRecordPtr> known;
     for (const PluginRecordPtr& record : records) known.emplace(record->id, record);
     const auto before = std::exchange(known_, std::move(known));
-    for (const auto& [id, record] : known_) {
-        const auto found = wanted_.find(id);
-        if (record->enabled) {
-            // From now on it is wanted by its record; whoever is still waiting for it goes on waiting.
-            if (found != wanted_.end() && found->second.trial && !found->second.trial->done)
-                found->second.trial.reset();
-            want(record, Supervisor::Mode::kept);
-        } else if (found != wanted_.end() && !found->second.trial) {
-            stop(id, {});
-        }
-    }
+    // First what goes: its name may be another plugin's now.
     for (const auto& [id, record] : before) {
         if (known_.contains(id)) continue;
         stop(id, [this, id = id] {
@@ -79,16 +70,34 @@ void ManagedRuns::apply(const std::vector<PluginRecordPtr>& records) {
             last_state_.erase(id);
         });
     }
+    for (const auto& [id, record] : known_) {
+        const auto found = wanted_.find(id);
+        if (found == wanted_.end()) continue;
+        if (!record->enabled && !found->second.trial) {
+            stop(id, {});
+        } else if (record->enabled && found->second.plugin->name != record->name) {
+            offers_.withdraw(id);
+        }
+    }
+    for (const auto& [id, record] : known_) {
+        if (!record->enabled) continue;
+        const auto found = wanted_.find(id);
+        // From now on it is wanted by its record; whoever is still waiting for it goes on waiting.
+        if (found != wanted_.end() && found->second.trial && !found->second.trial->done) found->second.trial.reset();
+        want(record, Supervisor::Mode::kept);
+    }
     if (std::exchange(first_, false)) supervisor_.stop_unwanted_survivors({});
 }
 
 void ManagedRuns::start(PluginRecordPtr plugin, std::chrono::milliseconds timeout, Done done) {
     const std::string id = plugin->id;
+    if (stopped_) return done("brokerd stops");
     const auto found = wanted_.find(id);
     if (found != wanted_.end() && found->second.trial && found->second.trial->done)
         return done(fmt::format("plugin {} is being enabled already", plugin->name));
     want(plugin, found != wanted_.end() && !found->second.trial ? Supervisor::Mode::kept : Supervisor::Mode::trial);
-    wanted_[id].trial = Trial{std::move(done), scheduler_.after(timeout, [this, id] { on_timeout(id); })};
+    const std::uint64_t number = ++last_trial_;
+    wanted_[id].trial = Trial{std::move(done), scheduler_.after(timeout, [this, id] { on_timeout(id); }), number};
     on_activation(id);  // perhaps it runs and has answered
 }
 
@@ -98,11 +107,18 @@ void ManagedRuns::on_timeout(const std::string& id) {
     if (run.phase != PluginRun::Phase::starting || run.pid == 0) {
         return end_trial(id, run.reason.empty() ? "it has not started in time" : run.reason);
     }
-    diagnose_(run.pid, id, socket, [this, id](const std::string& why) { end_trial(id, why); });
+    diagnose_(run.pid, id, socket, [this, id, number = wanted_.at(id).trial->number](const std::string& why) {
+        const auto found = wanted_.find(id);
+        // Meanwhile this trial may have been given up and another one begun.
+        if (found != wanted_.end() && found->second.trial && found->second.trial->number == number) end_trial(id, why);
+    });
 }
 
 void ManagedRuns::give_up(const std::string& id) {
-    end_trial(id, "whoever asked for it has gone");
+    const auto found = wanted_.find(id);
+    if (found == wanted_.end() || !found->second.trial) return;
+    if (found->second.trial->done) return end_trial(id, "whoever asked for it has gone");
+    stop(id, {});  // it has answered at the same moment; nobody heard of it, and nobody will store it
 }
 
 /// The plugin has failed to start while somebody waited for it: it is stopped, and then they are told.
@@ -128,6 +144,7 @@ void ManagedRuns::stop(const std::string& id, std::function<void()> done) {
 }
 
 void ManagedRuns::stop_all(std::function<void()> done) {
+    stopped_ = true;
     // They stay offered: calls that come from now on wait for the next brokerd, as its sockets are kept.
     for (auto& [id, wanted] : wanted_) {
         auto trial = std::exchange(wanted.trial, std::nullopt);
@@ -146,7 +163,8 @@ void ManagedRuns::on_run(const std::string& id, const PluginRun& run) {
         const bool is_down = run.phase == PluginRun::Phase::restarting || run.phase == PluginRun::Phase::failed ||
                              run.phase == PluginRun::Phase::stopping;
         if (is_down) offers_.report_down(id, run.reason);
-        const bool trial_is_over = found->second.trial && run.phase == PluginRun::Phase::off;
+        // Off without a reason is the end of a stop from before this trial, which begins now.
+        const bool trial_is_over = found->second.trial && run.phase == PluginRun::Phase::off && !run.reason.empty();
         if (trial_is_over && found->second.trial->done) {
             end_trial(id, run.reason);
         } else if (trial_is_over) {  // it ended between its answer and its record's becoming enabled: keep it

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -46,8 +47,10 @@ public:
     /// See PluginRuns.
     void start(PluginRecordPtr plugin, std::chrono::milliseconds timeout, Done done);
     void stop(const std::string& id, std::function<void()> done);
+    /// Stops all for good: from now on no plugin is started any more, whatever is asked for.
     void stop_all(std::function<void()> done);
-    /// Gives up a start() that is under way: its `done` is told so.
+    /// Gives up a start(): where it is under way, its `done` is told so. Where it has succeeded and its record is not
+    /// known as enabled, the plugin is stopped all the same: whoever asked did not hear of it.
     void give_up(const std::string& id);
 
     /// The plugin's handshakes have led to something else, see PluginOffers::activation().
@@ -67,6 +70,7 @@ private:
     struct Trial {
         Done done;  ///< empty once it has answered: then it waits for its record to become enabled
         std::unique_ptr<Scheduler::Timer> timer;
+        std::uint64_t number = 0;  ///< which of all trials
     };
     struct Wanted {
         PluginRecordPtr plugin;
@@ -96,7 +100,9 @@ private:
     std::map<std::string, Wanted> wanted_;           ///< by ID
     std::map<std::string, PluginRecordPtr> known_;   ///< all that are installed, by ID
     std::map<std::string, std::string> last_state_;  ///< that was told, by ID
+    std::uint64_t last_trial_ = 0;
     bool first_ = true;
+    bool stopped_ = false;
 };
 
 }  // namespace brokerd

@@ -224,6 +224,51 @@ TEST_CASE("a trial can be given up, and is not begun twice", "[core]") {
     CHECK(host.state() == "disabled");
 }
 
+TEST_CASE("a trial that is given up just after its answer does not stay", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start();
+    host.runner.begin(kId);
+    host.let_answer();
+    REQUIRE(host.answers == std::vector<Problem>{std::nullopt});
+    host.runs.give_up(kId);  // whoever asked stopped waiting before it was told
+    CHECK_FALSE(host.offers.now);
+    CHECK(host.runner.of(kId).terms == 1);
+    host.runner.end(kId, exited(0));
+    host.time.advance(10min);
+    CHECK(host.state() == "disabled");
+    CHECK_FALSE(host.runner.is_launching(kId));
+}
+
+TEST_CASE("a diagnosis that comes late does not end the next trial", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start(5s);
+    host.runner.begin(kId);
+    host.time.advance(5s);  // it is being diagnosed
+    host.runs.give_up(kId);
+    host.start(30s);
+    host.time.advance(1s);
+    REQUIRE(host.answers.empty());
+    host.runner.end(kId, exited(0));
+    host.time.advance(1ms);
+    REQUIRE(host.runner.is_launching(kId));
+    host.runner.begin(kId);
+    host.let_answer();
+    REQUIRE(host.answers.size() == 2);
+    CHECK(host.answers[1] == std::nullopt);
+}
+
+TEST_CASE("a plugin takes the name of one that is gone", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(true)});
+    PluginRecord other = *host.plugin(true);
+    other.id = std::string(64, 'b');
+    host.runs.apply({std::make_shared<const PluginRecord>(other)});
+    REQUIRE(host.offers.now);  // withdrawn before the other one was offered
+    CHECK(host.offers.now->id == other.id);
+}
+
 TEST_CASE("what is disabled or removed by hand is stopped", "[core]") {
     Host host;
     host.runs.apply({host.plugin(true)});
@@ -283,4 +328,10 @@ TEST_CASE("all are stopped at the end", "[core]") {
     host.runner.end(kId, exited(0));
     host.time.advance(1s);
     CHECK(over);
+    // A reload, or somebody else's change, comes too late for this brokerd.
+    host.runs.apply({host.plugin(true)});
+    host.start();
+    host.time.advance(1s);
+    CHECK(host.answers == std::vector<Problem>{"brokerd stops"});
+    CHECK_FALSE(host.runner.is_launching(kId));
 }
