@@ -6,6 +6,7 @@
 
 #include "common/enumeration.h"
 #include "daemon/loop/log.h"
+#include "daemon/operations/cancelled.h"
 #include "daemon/operations/install.h"
 #include "daemon/operations/upkeep.h"
 
@@ -86,13 +87,18 @@ OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, cons
     if (record->enabled) {
         if (const auto disabled = store_disabled(rooms, *record); !disabled) return disabled;
     }
-    if (const auto problem = rooms.runs.stop(record, cancelled))
+    if (const auto problem = rooms.runs.stop(record, cancelled)) {
+        // It is still ending, and its files are in use: the next rm finds it ended.
+        if (is_cancelled(cancelled))
+            return fail(Kind::failed, fmt::format("plugin {} is not removed: {}", record->name, *problem));
         log_warning("plugin {} is removed although it has not ended: {}", record->name, *problem);
+    }
+    // Before the record: should we crash in between, nobody would know of them any more.
+    if (const auto problem = rooms.logs.remove(record->id))
+        log_warning("the logs of plugin {} are left behind: {}", record->name, *problem);
     auto removed = rooms.plugins.change([&](PluginStore& plugins) { return plugins.remove(record->id); });
     if (!removed) return Failure<OperationError>{operation_error(removed.error())};
     removed->reset();  // the slow part, on this thread
-    if (const auto problem = rooms.logs.remove(record->id))
-        log_warning("the logs of plugin {} are left behind: {}", record->name, *problem);
     collect_blobs(rooms);
     return record;
 }

@@ -22,7 +22,8 @@ namespace brokerd {
                                                               bool force, int cancelled);
 
 /// `docker plugin rm [--force]`: the plugin as it was. With its blobs, where no other plugin uses them, and its logs.
-/// Refused while it is enabled, unless forced; then it is disabled by force first.
+/// Refused while it is enabled, unless forced; then it is disabled by force first. Cancelled while it ends: it stays,
+/// disabled.
 [[nodiscard]] OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, const std::string& name,
                                                              bool force, int cancelled);
 

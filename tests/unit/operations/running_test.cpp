@@ -1,7 +1,10 @@
 #include "daemon/operations/running.h"
 
+#include <sys/eventfd.h>
+
 #include <catch2/catch.hpp>
 
+#include "common/os/unique_fd.h"
 #include "daemon/operations/upkeep.h"
 #include "tests/unit/operations/operations_fixture.h"
 
@@ -61,6 +64,17 @@ TEST_CASE("an enabled plugin is neither set nor removed", "[operations]") {
     CHECK((*removed)->id == record->id);
     CHECK(host.find("p:latest") == nullptr);
     CHECK(host.runs().calls == Strings{"stop p:latest"});
+}
+
+TEST_CASE("a plugin that is still ending when its remover goes away stays, disabled", "[operations]") {
+    const Operations host;
+    host.add("p:latest", true);
+    host.runs().stop_problem = "the waiting for it was given up";
+    const UniqueFd cancelled{eventfd(1, EFD_CLOEXEC)};
+    check_error(remove_plugin(host.rooms(), "p", true, cancelled.get()), Kind::failed,
+                "plugin p:latest is not removed: the waiting for it was given up");
+    REQUIRE(host.find("p:latest"));
+    CHECK_FALSE(is_stored_enabled(host));
 }
 
 TEST_CASE("disabling is asked for once", "[operations]") {
