@@ -119,8 +119,8 @@ ControlReply api_too_new(std::string_view version, std::string_view newest) {
 }
 
 ControlReply too_many_jobs(std::size_t limit) {
-    return reply(503, fmt::format("{} transfers and installations are running already, which is the limit: try again "
-                                  "when one of them has ended",
+    return reply(503, fmt::format("{} long calls (transfers, installations, starts of plugins) are running already, "
+                                  "which is the limit: try again when one of them has ended",
                                   limit));
 }
 
@@ -154,14 +154,15 @@ ControlReply plugin_disabled(const PluginView& plugin) {
 }
 
 ControlReply logs_kept_elsewhere(std::string_view plugin) {
-    return reply(409, fmt::format("plugin {} is not run by brokerd, which so has no logs of it: look where whoever starts "
-                                  "it keeps them",
-                                  escaped(plugin)));
+    return reply(409,
+                 fmt::format("plugin {} is not run by brokerd, which so has no logs of it: look where whoever starts "
+                             "it keeps them",
+                             escaped(plugin)));
 }
 
 ControlReply too_many_log_followers(std::size_t limit) {
-    return reply(503, fmt::format("{} connections follow logs already, which is the limit: close one and try again",
-                                  limit));
+    return reply(503,
+                 fmt::format("{} connections follow logs already, which is the limit: close one and try again", limit));
 }
 
 ControlReply too_many_leases(const Error& problem) {

@@ -122,7 +122,8 @@ TEST_CASE("so many jobs at a time, and nobody else waits for them", "[control]")
     Client refused = server.connect();
     const Reply reply = refused.post("/job");
     CHECK(reply.status == 503);
-    CHECK(reply.message().starts_with("2 transfers and installations are running already"));
+    CHECK(
+        reply.message().starts_with("2 long calls (transfers, installations, starts of plugins) are running already"));
     CHECK(refused.get("/").body == "OK");
     stuck = false;
     clients.clear();
