@@ -207,8 +207,8 @@ ManagedRuns::Status ManagedRuns::status(const std::string& id) const {
     const PluginRun run = supervisor_.find(id);
     const auto wanted = wanted_.find(id);
     if (run.phase == PluginRun::Phase::off) {
-        // Wanted, and its start has not been reported yet.
-        return wanted != wanted_.end() ? Status{"starting", {}} : Status{"disabled", run.reason};
+        // Wanted, and its start has not been reported yet; unless brokerd stops and takes it along.
+        return wanted != wanted_.end() && !stopped_ ? Status{"starting", {}} : Status{"disabled", run.reason};
     }
     const Activation* const activation = offers_.activation(id);
     if (run.phase == PluginRun::Phase::starting || run.phase == PluginRun::Phase::running) {

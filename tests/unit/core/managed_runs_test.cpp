@@ -328,6 +328,7 @@ TEST_CASE("all are stopped at the end", "[core]") {
     host.runner.end(kId, exited(0));
     host.time.advance(1s);
     CHECK(over);
+    CHECK(host.told.back() == "p:latest disabled");
     // A reload, or somebody else's change, comes too late for this brokerd.
     host.runs.apply({host.plugin(true)});
     host.start();
