@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "common/os/pipe.h"
 #include "common/os/system_error.h"
 #include "common/os/unique_fd.h"
 #include "daemon/archive/worker.h"
@@ -26,17 +27,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kReadBytes = std::size_t{64} << 10;
-
-struct Pipe {
-    UniqueFd read_end;
-    UniqueFd write_end;
-};
-
-std::optional<Pipe> make_pipe() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
-    return Pipe{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
-}
 
 /// A child that is followed by its pidfd; killed and reaped at the latest when this goes.
 class Child {

@@ -15,6 +15,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/os/pipe.h"
 #include "common/os/system_error.h"
 #include "daemon/shim/last_words.h"
 #include "daemon/shim/runtime_failure.h"
@@ -24,17 +25,10 @@ namespace {
 
 constexpr std::size_t kMaxWords = std::size_t{64} << 10;
 
-struct Pipe {
-    UniqueFd read_end;
-    UniqueFd write_end;
-};
-
-std::optional<Pipe> make_pipe() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
-    Pipe pipe{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
-    // The plugin's end waits, as every program expects of its output; ours is read until there is nothing more.
-    if (fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK) != 0) return std::nullopt;
+/// The plugin's end waits, as every program expects of its output; ours is read until there is nothing more.
+std::optional<Pipe> make_output_pipe() {
+    auto pipe = make_pipe();
+    if (!pipe || fcntl(pipe->read_end.get(), F_SETFL, O_NONBLOCK) != 0) return std::nullopt;
     return pipe;
 }
 
@@ -190,8 +184,8 @@ Result<ProcessIdentity> run_runtime(const ShimOrder& order, int bundle, const Pi
 }  // namespace
 
 Result<StartedPlugin> start_plugin(const ShimOrder& order, int bundle, std::chrono::milliseconds limit) {
-    auto output = make_pipe();
-    auto errors = make_pipe();
+    auto output = make_output_pipe();
+    auto errors = make_output_pipe();
     if (!output || !errors) return fail("cannot make the pipes for its output: " + errno_text(errno));
     auto process = run_runtime(order, bundle, *output, *errors, limit);
     if (!process) {
