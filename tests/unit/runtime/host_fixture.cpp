@@ -33,6 +33,19 @@ std::string process_with_argument(const std::string& text) {
     return {};
 }
 
+PluginRunner::Started note_start(const std::shared_ptr<RuntimeHost::Run>& run) {
+    return [run](Result<std::unique_ptr<RunningPlugin>> result) {
+        if (result)
+            run->plugin = *std::move(result);
+        else
+            run->error = result.error().message;
+    };
+}
+
+PluginRunner::Ended note_end(const std::shared_ptr<RuntimeHost::Run>& run) {
+    return [run](PluginExit exit) { run->exit = std::move(exit); };
+}
+
 }  // namespace
 
 bool& has_own_mounts() {
@@ -102,29 +115,13 @@ PluginRecordPtr RuntimeHost::plugin(const std::string& script, const std::string
 
 std::shared_ptr<RuntimeHost::Run> RuntimeHost::start(const PluginRecordPtr& plugin) {
     auto run = std::make_shared<Run>();
-    runner->start(
-        plugin,
-        [run](Result<std::unique_ptr<RunningPlugin>> result) {
-            if (result)
-                run->plugin = *std::move(result);
-            else
-                run->error = result.error().message;
-        },
-        [run](PluginExit exit) { run->exit = std::move(exit); });
+    runner->start(plugin, note_start(run), note_end(run));
     return run;
 }
 
 std::shared_ptr<RuntimeHost::Run> RuntimeHost::adopt(const std::string& id) {
     auto run = std::make_shared<Run>();
-    runner->adopt(
-        id,
-        [run](Result<std::unique_ptr<RunningPlugin>> result) {
-            if (result)
-                run->plugin = *std::move(result);
-            else
-                run->error = result.error().message;
-        },
-        [run](PluginExit exit) { run->exit = std::move(exit); });
+    runner->adopt(id, note_start(run), note_end(run));
     return run;
 }
 
