@@ -1,5 +1,6 @@
 #pragma once
 
+#include <catch2/catch.hpp>
 #include <string>
 
 #include "daemon/operations/create.h"
@@ -79,5 +80,12 @@ private:
     StateRoot root_;
     mutable TestOperations operations_{root_.path()};
 };
+
+template <class T>
+void check_error(const OperationResult<T>& result, Kind kind, const std::string& message) {
+    REQUIRE_FALSE(result);
+    CHECK(result.error().kind == kind);
+    CHECK_THAT(result.error().message, Catch::Contains(message));
+}
 
 }  // namespace brokerd::test

@@ -15,13 +15,6 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-template <class T>
-void check_error(const OperationResult<T>& result, Kind kind, const std::string& message) {
-    REQUIRE_FALSE(result);
-    CHECK(result.error().kind == kind);
-    CHECK_THAT(result.error().message, Catch::Contains(message));
-}
-
 bool is_stored_enabled(const Operations& host) {
     return open_store(host.path()).find_name("p:latest")->enabled;
 }

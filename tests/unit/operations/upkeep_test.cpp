@@ -12,13 +12,6 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-template <class T>
-void check_error(const OperationResult<T>& result, Kind kind, const std::string& message) {
-    REQUIRE_FALSE(result);
-    CHECK(result.error().kind == kind);
-    CHECK_THAT(result.error().message, Catch::Contains(message));
-}
-
 std::string id_of(char digit) {
     return std::string(64, digit);
 }
