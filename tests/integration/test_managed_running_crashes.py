@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 
 import pytest
 from harness.remains import Remains, assert_nothing_left, assert_state_clean
@@ -75,8 +76,10 @@ def test_killed_while_plugins_start_end_and_go(host):
         host.remains.note()
         chosen = {name: chance.choice(CHOICES[enabled]) for name, enabled in before.items()}
         clients = {name: host.begin(name, operation) for name, (operation, _) in chosen.items()}
+        until = time.monotonic() + chance.uniform(0, 2)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            clients[NAMES[0]].wait(chance.uniform(0, 1.2))
+            for client in clients.values():
+                client.wait(max(0.0, until - time.monotonic()))
         host.broker.kill()
         ended = {name: client.wait(60) for name, client in clients.items()}
         host.broker.start()
