@@ -1,7 +1,7 @@
 """brokerd-shim by itself, with the real OCI runtime: what it keeps of a plugin, and what it says when nothing runs."""
 
-import glob
 import fcntl
+import glob
 import json
 import os
 import pathlib
