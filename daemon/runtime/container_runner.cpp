@@ -189,15 +189,11 @@ void ContainerRunner::Impl::begin() {
         const auto made = make_private_directories(settings_.runtime_root + directory);
         if (!made) log_warning("managed plugins cannot run: {}", made.error().message);
     }
+    // Those that have ended meanwhile, too: their adoption clears away what they left, and whoever stops or removes them
+    // waits for that.
     for (const ContainerJobs::Found& found : jobs_.find_bundles()) {
-        if (found.lives) {
-            survivors_.push_back(found.id);
-            continue;
-        }
-        log_info("plugin {} ended while brokerd was away; what it has left is removed", found.id);
-        in_turn(
-            found.id, [this, id = found.id] { return guarded<bool>([&] { return jobs_.clear(id); }); },
-            [](const Result<bool>&) {});
+        if (!found.lives) log_info("plugin {} ended while brokerd was away", found.id);
+        survivors_.push_back(found.id);
     }
     run(
         [this] {

@@ -71,7 +71,7 @@ public:
     /// in time. A plugin is started once at a time.
     virtual void start(PluginRecordPtr plugin, Started started, Ended ended) = 0;
 
-    /// The IDs of plugins that an earlier brokerd started and that still run.
+    /// The IDs of plugins that an earlier brokerd started and that still run, or have left something behind.
     [[nodiscard]] virtual std::vector<std::string> survivors() = 0;
     /// Takes over one of them. The error is that it has ended meanwhile; nothing is left of it then.
     virtual void adopt(const std::string& id, Started started, Ended ended) = 0;

@@ -141,9 +141,10 @@ TEST_CASE("what ended while nobody watched is told at adoption, or cleared away 
     }
     SECTION("cleared away") {
         host.new_runner();
-        if (host.runner->survivors().empty()) {
-            REQUIRE(run_until(host.loop, [&] { return host.leftovers(plugin->id).empty(); }));
-        }
+        REQUIRE(host.runner->survivors() == std::vector{plugin->id});
+        const auto adopted = host.adopt(plugin->id);
+        REQUIRE(run_until(host.loop, [&] { return adopted->error || adopted->exit; }));
+        CHECK(host.leftovers(plugin->id).empty());
     }
     SECTION("started again at once") {
         host.new_runner();
