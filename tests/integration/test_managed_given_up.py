@@ -63,6 +63,7 @@ def test_who_enables_while_an_enable_that_was_given_up_is_undone_succeeds(host):
         return result.returncode == 0
     wait_until(enabled, "enable to succeed", 20)
     assert idle(host)["Enabled"]
+    succeed(host.pluginctl("rm", "-f", NAME))  # plugins outlive brokerd
 
 
 def test_an_rm_that_is_given_up_while_the_plugin_ends_takes_nothing_from_under_it(host):

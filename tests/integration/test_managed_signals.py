@@ -85,3 +85,4 @@ def test_plugins_and_shims_inherit_nothing(broker):
     assert its["0"] == "/dev/null" and its["1"].startswith("pipe:") and its["2"].startswith("pipe:"), its
     others = [os.readlink(f"/proc/{plugin['Pid']}/fd/{fd}") for fd in os.listdir(f"/proc/{plugin['Pid']}/fd") if int(fd) > 2]
     assert [path for path in others if not path.startswith(("socket:", "anon_inode:"))] == [], others
+    succeed(broker.pluginctl("rm", "-f", NAMES[0]))  # plugins outlive brokerd
