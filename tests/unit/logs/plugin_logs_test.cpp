@@ -143,7 +143,7 @@ TEST_CASE("following begins before the plugin has written, and ends when it is c
     Fixture f;
     std::vector<std::string> seen;
     std::thread reader{[&] {
-        (void)f.logs.read("abc", {true, 0, {}}, f.cancelled.get(), [&](const LogLine& line) {
+        (void)f.logs.read("abc", {true, {}, {}}, f.cancelled.get(), [&](const LogLine& line) {
             seen.push_back(line.message);
             f.cancel();
             return true;

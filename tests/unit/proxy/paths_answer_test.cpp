@@ -6,11 +6,8 @@ using test::Peer;
 namespace {
 
 struct ManagedFixture : test::ProxyFixture {
-    ManagedFixture() {
-        auto managed = route();
-        managed->paths = std::make_shared<const PathRewrite>(PathRewrite{"/mnt", "/state/pm", "/state/rootfs"});
-        proxy.set_route(managed);
-    }
+    ManagedFixture()
+        : ProxyFixture{std::make_shared<const PathRewrite>(PathRewrite{"/mnt", "/state/pm", "/state/rootfs"})} {}
     /// Sends a request, and takes it as the plugin.
     void call(std::string_view method, std::string_view more = "") {
         REQUIRE(client.send(request(method, more)));

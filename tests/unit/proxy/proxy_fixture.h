@@ -97,9 +97,14 @@ private:
     std::string seen_;
 };
 
-/// A proxy with one active plugin, which the test plays.
+/// A proxy with one active plugin, which the test plays; a managed one where `paths` are given. The route is there
+/// before the first connection: a later set_route() reaches the proxy's threads when they come to it.
 struct ProxyFixture {
-    ProxyFixture() { proxy.publish(listen_at(published), route()); }
+    explicit ProxyFixture(std::shared_ptr<const PathRewrite> paths = nullptr) {
+        auto made = route();
+        made->paths = std::move(paths);
+        proxy.publish(listen_at(published), std::move(made));
+    }
 
     std::shared_ptr<Route> route() {
         auto made = std::make_shared<Route>();
