@@ -31,6 +31,11 @@ SpawnPlan::SpawnPlan() : flags_{POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF} 
     for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         if (error_ == 0) error_ = posix_spawn_file_actions_addopen(&actions_, standard, "/dev/null", O_RDWR, 0);
     }
+    // All of ours are closed at exec; this is for those that a library may have opened, or a parent left open, without
+    // that flag. What give() adds comes afterwards; what it duplicates lies above.
+    for (int target = STDERR_FILENO + 1; target < kFirstFreeFd; ++target) {
+        if (error_ == 0) error_ = posix_spawn_file_actions_addclose(&actions_, target);
+    }
 }
 
 SpawnPlan::~SpawnPlan() {
@@ -55,7 +60,6 @@ void SpawnPlan::lead_group() {
 }
 
 pid_t SpawnPlan::spawn(const std::vector<std::string>& arguments) {
-    // All of ours are closed at exec; this is for those that a library may have opened without that flag.
     if (error_ == 0) error_ = posix_spawn_file_actions_addclosefrom_np(&actions_, kFirstFreeFd);
     posix_spawnattr_setflags(&attributes_, flags_);
     std::vector<char*> pointers;
