@@ -110,8 +110,9 @@ Result<Endpoint> Endpoint::parse(std::string_view url) {
     return endpoint;
 }
 
-Endpoint Endpoint::unix_socket(std::string path) {
+Endpoint Endpoint::unix_socket(std::string path, Links links) {
     Endpoint endpoint;
+    endpoint.links_ = links;
     endpoint.scheme_ = "unix";
     endpoint.path_ = std::move(path);
     return endpoint;

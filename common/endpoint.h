@@ -24,12 +24,15 @@ struct TlsSettings {
 class Endpoint {
 public:
     enum class Kind : std::uint8_t { unix_socket, tcp };
+    /// Whether what lies at a socket's path may be a symbolic link. Refused where somebody whom nobody trusts can put
+    /// one: it may lead to another's socket, or to a file system whose server never answers.
+    enum class Links : std::uint8_t { followed, refused };
 
     /// Reads unix:///path, tcp://host:port, http://host[:port] or https://host[:port]. A path, user, query or fragment
     /// after the port is refused. The error says why; what to write instead is for whoever knows where it was written.
     [[nodiscard]] static Result<Endpoint> parse(std::string_view url);
     /// `path` is absolute.
-    [[nodiscard]] static Endpoint unix_socket(std::string path);
+    [[nodiscard]] static Endpoint unix_socket(std::string path, Links links = Links::followed);
 
     /// tcp:// and https:// with a TLSConfig are TLS; https:// without one is TLS against the system's store.
     /// Precondition: the endpoint is not a Unix socket and not http://.
@@ -40,6 +43,7 @@ public:
     [[nodiscard]] const std::string& scheme() const noexcept { return scheme_; }
     /// The socket's path; empty for TCP.
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] Links links() const noexcept { return links_; }
     /// Host name or numeric address, IPv6 without brackets; empty for Unix sockets.
     [[nodiscard]] const std::string& host() const noexcept { return host_; }
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
@@ -53,6 +57,7 @@ private:
     Endpoint() = default;
 
     Kind kind_ = Kind::unix_socket;
+    Links links_ = Links::followed;
     std::string scheme_;
     std::string path_;
     std::string host_;

@@ -32,7 +32,8 @@ PluginOffer ManagedRuns::make_offer(const PluginRecord& plugin) const {
                       plugin.name,
                       {},
                       directory,
-                      Endpoint::unix_socket(fmt::format("{}/{}/{}", places_.exec, plugin.id, config.interface_socket)),
+                      Endpoint::unix_socket(fmt::format("{}/{}/{}", places_.exec, plugin.id, config.interface_socket),
+                                            Endpoint::Links::refused),
                       declared_capabilities(config),
                       std::make_shared<const PathRewrite>(
                           PathRewrite{config.propagated_mount, directory + "/propagated-mount", directory + "/rootfs"}),

@@ -30,9 +30,10 @@ bool is_same(const Route& a, const Route& b) {
            a.paths == b.paths;
 }
 
-std::optional<std::pair<dev_t, ino_t>> inode_of(const std::string& path) {
+std::optional<std::pair<dev_t, ino_t>> inode_of(const Endpoint& endpoint) {
+    const bool follows = endpoint.links() == Endpoint::Links::followed;
     struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+    if ((follows ? ::stat : ::lstat)(endpoint.path().c_str(), &status) != 0) return std::nullopt;
     return std::pair{status.st_dev, status.st_ino};
 }
 
@@ -156,15 +157,16 @@ void PluginTable::set_up(PluginEntry& entry) {
     if (!entry.is_managed())
         tell(entry, "discovered", fmt::format("{} defines it at {}", entry.definition.file, endpoint.str()));
     if (endpoint.kind() == Endpoint::Kind::unix_socket) {
-        entry.socket_inode = inode_of(endpoint.path());
-        entry.socket_watch = path_watch_.watch(endpoint.path(), [this, &entry] { on_socket_changed(entry); });
+        entry.socket_inode = inode_of(endpoint);
+        entry.socket_watch = path_watch_.watch(
+            endpoint.path(), [this, &entry] { on_socket_changed(entry); }, endpoint.links());
     }
     if (entry.is_managed()) probe_health(entry);
     if (settings_.eager || entry.is_managed()) entry.activation->start();
 }
 
 void PluginTable::on_socket_changed(PluginEntry& entry) {
-    const auto before = std::exchange(entry.socket_inode, inode_of(entry.definition.endpoint->path()));
+    const auto before = std::exchange(entry.socket_inode, inode_of(*entry.definition.endpoint));
     if (entry.activation->state() == Activation::State::discovered) return;
     if (before && entry.socket_inode && before != entry.socket_inode) return entry.activation->poke_replaced();
     entry.activation->poke();

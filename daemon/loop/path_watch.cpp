@@ -74,9 +74,9 @@ public:
           inotify_{loop, contents == Contents::watched ? kMask | IN_CLOSE_WRITE : kMask,
                    [this](const std::vector<Inotify::Event>& events) { on_events(events); }} {}
 
-    Id add(const std::string& path, std::function<void()> changed) {
+    Id add(const std::string& path, std::function<void()> changed, Endpoint::Links links) {
         const Id id = ++last_id_;
-        paths_.emplace(id, Path{path, std::move(changed), {}});
+        paths_.emplace(id, Path{path, std::move(changed), links, {}});
         walk(id);
         return id;
     }
@@ -92,19 +92,20 @@ private:
     struct Path {
         std::string path;
         std::function<void()> changed;
+        Endpoint::Links links;
         std::vector<Step> steps;
     };
 
     void walk(Id id) {
         Path& path = paths_.at(id);
-        std::vector<Step> steps = steps_to(path.path);
+        std::vector<Step> steps = steps_to(path.path, path.links);
         // The new watches exist before the old ones go: the directories on both ways keep theirs.
         lose_interest(id, path.steps);
         for (const Step& step : steps) interests_[step.watch.descriptor()].emplace(step.name, id);
         path.steps = std::move(steps);
     }
 
-    std::vector<Step> steps_to(const std::string& path) {
+    std::vector<Step> steps_to(const std::string& path, Endpoint::Links last) {
         std::vector<Step> steps;
         std::deque<std::string> rest = components(path);
         std::string directory;
@@ -127,7 +128,7 @@ private:
             struct stat status {};
             if (lstat(entry.c_str(), &status) != 0) break;
             if (S_ISLNK(status.st_mode)) {
-                if (++links > kMaxLinks) break;
+                if ((rest.empty() && last == Endpoint::Links::refused) || ++links > kMaxLinks) break;
                 const std::string target = link_target(entry);
                 if (!target.empty() && target.front() == '/') directory.clear();
                 std::deque<std::string> parts = components(target);
@@ -219,8 +220,9 @@ PathWatch::PathWatch(CoreLoop& loop, Contents contents) : impl_{std::make_unique
 
 PathWatch::~PathWatch() = default;
 
-std::unique_ptr<PathWatch::Watch> PathWatch::watch(const std::string& path, std::function<void()> changed) {
-    const Impl::Id id = impl_->add(path, std::move(changed));
+std::unique_ptr<PathWatch::Watch> PathWatch::watch(const std::string& path, std::function<void()> changed,
+                                                   Endpoint::Links links) {
+    const Impl::Id id = impl_->add(path, std::move(changed), links);
     return std::make_unique<Registration>([impl = impl_.get(), id] { impl->remove(id); });
 }
 

@@ -28,6 +28,7 @@ struct Target {
     std::string url;                        ///< for messages
     std::string host_header;                ///< what a request to it carries as Host
     std::vector<SocketAddress> addresses;   ///< to be tried in order
+    std::string own_socket;                 ///< not empty: the socket's path, where a link is not followed
     std::shared_ptr<const TlsContext> tls;  ///< null: no TLS
 
     /// Whether prepare() may wait (for the resolver or for certificate files) and so is a worker's job.

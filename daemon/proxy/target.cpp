@@ -59,6 +59,7 @@ Result<std::shared_ptr<const Target>, Target::Problem> Target::prepare(const End
     if (endpoint.kind() == Endpoint::Kind::unix_socket) {
         target->host_header = "localhost";
         target->addresses.push_back(unix_address(endpoint.path()));
+        if (endpoint.links() == Endpoint::Links::refused) target->own_socket = endpoint.path();
         return std::shared_ptr<const Target>{std::move(target)};
     }
     const std::string url = endpoint.str();

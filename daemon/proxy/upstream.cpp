@@ -1,9 +1,12 @@
 #include "daemon/proxy/upstream.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include <cerrno>
 #include <utility>
@@ -32,9 +35,32 @@ std::string connect_problem(int code, const Target& target) {
             return fmt::format("nothing listens on {} (no such socket)", target.url);
         case ECONNREFUSED:
             return fmt::format("nothing listens on {} (connection refused)", target.url);
+        case ENOTSOCK:
+            return fmt::format("nothing listens on {} (it is no socket)", target.url);
         default:
             return fmt::format("connecting to {} failed: {}", target.url, errno_text(code));
     }
+}
+
+/// As connect(2), to what lies at `path` itself: the path is walked by us and may not end in a link, and the kernel is
+/// given the socket that was found there (proc(5), /proc/PID/fd).
+int connect_without_links(int socket, const std::string& path) {
+    const UniqueFd found{::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC)};
+    struct stat status {};
+    if (!found || ::fstat(found.get(), &status) != 0) return -1;
+    if (!S_ISSOCK(status.st_mode)) {
+        errno = ENOTSOCK;
+        return -1;
+    }
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    fmt::format_to_n(address.sun_path, sizeof address.sun_path - 1, "/proc/self/fd/{}", found.get());
+    return ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+}
+
+int connect_to(int socket, const SocketAddress& address, const Target& target) {
+    if (!target.own_socket.empty()) return connect_without_links(socket, target.own_socket);
+    return ::connect(socket, reinterpret_cast<const sockaddr*>(&address.storage), address.length);
 }
 
 }  // namespace
@@ -71,8 +97,7 @@ void Upstream::try_next_address() {
     }
     int code = 0;
     // EAGAIN: a Unix socket whose backlog is full; there is nothing to wait for on it (connect(2)).
-    if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0)
-        code = errno;
+    if (!socket || connect_to(socket.get(), address, *target_) != 0) code = errno;
     if (is_passing(code) && context_.loop.now() - began_ < kBusyLimit) return try_again_later();
     if (code != 0 && code != EINPROGRESS) {
         return address_failed(connect_problem(code, *target_),

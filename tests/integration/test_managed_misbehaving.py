@@ -1,6 +1,7 @@
 """Plugins that cannot start, or misbehave once they run: `enable` tells the truth and the cause, and nothing is left."""
 
 import os
+import socket
 import struct
 import time
 
@@ -223,4 +224,30 @@ def test_what_fails_at_boot_stays_wanted_and_tells_callers_why(rude):
     assert reply.status == 503 and "/bin/sample" in reply.error, reply
     program.with_name("away").rename(program)
     rude.broker.wait_state(FULL, "running", 60)
+    assert rude.broker.call(NAME, "VolumeDriver.List").status == 200
+
+
+@pytest.mark.parametrize("trick", ["link", "fifo", "link-to-itself"])
+def test_what_a_plugin_puts_in_its_sockets_place_is_not_followed(rude, directory, trick):
+    """Whoever listens at a link's end would be sent the engine's calls, and a file system there may never answer."""
+    rude.create()
+    place = rude.broker.runtime / "exec" / rude.enable()["Id"] / "sample.sock"
+    away = place.with_name("away")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(directory / "other.sock"))
+        other.listen()
+        other.setblocking(False)
+        place.rename(away)
+        if trick == "fifo":
+            os.mkfifo(place)
+        else:
+            place.symlink_to(other.getsockname() if trick == "link" else place.name)
+        cause = "it is no socket"
+        wait_until(lambda: cause in (rude.broker.plugin(FULL)["Reason"] or ""), lambda: f"the reason: {rude.broker.plugin(FULL)}")
+        reply = rude.broker.call(NAME, "VolumeDriver.List", timeout=30)
+        assert reply.status == 503 and cause in reply.error, reply
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    away.rename(place)
+    rude.broker.wait_state(FULL, "running")
     assert rude.broker.call(NAME, "VolumeDriver.List").status == 200

@@ -18,8 +18,11 @@ namespace {
 /// A watch that counts what it is told.
 class Counted {
 public:
-    Counted(CoreLoop& loop, PathWatch& paths, const std::string& path)
-        : loop_{loop}, watch_{paths.watch(path, [this] { ++count_; })} {}
+    Counted(CoreLoop& loop, PathWatch& paths, const std::string& path,
+            Endpoint::Links links = Endpoint::Links::followed)
+        : loop_{loop},
+          watch_{paths.watch(
+              path, [this] { ++count_; }, links)} {}
 
     /// Whether it is told at least once from now on.
     bool is_told() {
@@ -164,6 +167,28 @@ TEST_CASE("what symbolic links lead to is watched", "[loop]") {
         fs::remove(directory / "run/other");
         CHECK(file.is_told());
     }
+}
+
+TEST_CASE("a link at a path whose links are refused is told, and not followed", "[loop]") {
+    const TemporaryDirectory directory;
+    CoreLoop loop;
+    PathWatch paths{loop};
+    fs::create_directory(directory / "elsewhere");
+    fs::create_directory(directory / "run");
+    fs::create_symlink("run", directory / "link");
+    Counted refused{loop, paths, directory / "link/p.sock", Endpoint::Links::refused};
+    Counted followed{loop, paths, directory / "link/p.sock"};
+
+    fs::create_symlink("../elsewhere/p.sock", directory / "run/p.sock");
+    CHECK(refused.is_told());
+    refused.settle();
+    CHECK(followed.count() > 0);
+    const int before = refused.count();
+    make_socket(directory / "elsewhere/p.sock");
+    CHECK(followed.is_told());
+    CHECK(refused.count() == before);
+    fs::remove(directory / "run/p.sock");
+    CHECK(refused.is_told());
 }
 
 TEST_CASE("contents are told only where they are asked for", "[loop]") {
