@@ -18,6 +18,7 @@ from harness.registry import Registry  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
+    config.addinivalue_line("markers", "long: takes half a minute and more, and waits for most of it; runs with packaging/test --long")
     if os.geteuid() != 0:
         raise pytest.UsageError("the integration tests need root: they run engines in namespaces of their own")
     if not config.option.collectonly:

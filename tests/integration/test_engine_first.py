@@ -105,7 +105,7 @@ def test_nobody_behind_a_socket_does_not_block_the_engine(engine_broker, dockerd
     assert took < 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_full_window(engine_broker, directory, closing, dockerd):
     """With the real 30 s: two plugins, one comes up 20 s after it was asked for, the other never does."""
     broker = engine_broker(timeout=30)

@@ -27,5 +27,6 @@ def test_brokerd_frames_strictly():
     run("--proxy", "brokerd")
 
 
+@pytest.mark.long
 def test_the_suite_finds_faulty_proxies():
     run("--self-check")

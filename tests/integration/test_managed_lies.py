@@ -119,7 +119,7 @@ def test_what_breaks_off_is_resumed(started, registry):
     installed_whole(started, image)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_stalls_is_resumed(started, registry):
     """After the 30 seconds that the daemon waits for a byte."""
     image = ServedImage(registry, "acme/p", LAYERS)

@@ -230,7 +230,9 @@ def test_without_live_restore(engine_broker, plugin_in, dockerd, in_use):
     reader = in_use(engine)
     pid, _ = running(broker)
     broker.stop()
-    assert_nothing_left(remains)
+    left = remains.all()
+    left.pop("sockets")  # in the descriptor store, for calls that come meanwhile
+    assert left == {}, left
     reader.wait_for_failures()
     broker.start()
     assert running(broker)[0] != pid

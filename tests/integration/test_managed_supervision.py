@@ -232,7 +232,7 @@ def test_many_are_stopped_side_by_side(broker):
     assert json.loads(succeed(keeper.pluginctl("inspect", "acme/p0")))[0]["Enabled"] is True
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("restart", [False, True])
 def test_a_frozen_plugin_is_unhealthy_and_restarted_where_that_is_wanted(broker, restart):
     """Frozen by SIGSTOP: three probes without an answer make it unhealthy."""

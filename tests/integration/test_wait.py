@@ -1,5 +1,8 @@
 """`pluginctl wait` and `install` with plugins that run."""
 
+import contextlib
+import os
+import pathlib
 import subprocess
 
 from harness.managed import succeed
@@ -8,11 +11,19 @@ from harness.running import create_sample, enable_sample, make_sample
 from harness.waiting import wait_until
 
 
+def is_connected(process):
+    """Whether it has a socket that is connected (state 3 in proc(5), /proc/net/unix)."""
+    with contextlib.suppress(FileNotFoundError):  # a descriptor that has gone meanwhile
+        its = {os.readlink(fd) for fd in pathlib.Path(f"/proc/{process.pid}/fd").iterdir()}
+        with open("/proc/self/net/unix", encoding="utf-8") as table:
+            return any(fields[5] == "03" and f"socket:[{fields[6]}]" in its for fields in map(str.split, table))
+    return False
+
+
 def waiting(broker, *arguments):
-    """A `pluginctl wait` that has asked, and now watches: it has a connection to the broker that stays."""
-    before = broker.descriptors()
+    """A `pluginctl wait` that is connected to the broker. What it waits for has not come when it asks."""
     process = subprocess.Popen(broker.pluginctl_command("wait", *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: broker.descriptors() > before or process.poll() is not None, "pluginctl to watch", 10)
+    wait_until(lambda: is_connected(process) or process.poll() is not None, "pluginctl to watch", 10)
     return process
 
 
