@@ -1,7 +1,10 @@
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <optional>
 
+#include "common/letter_case.h"
 #include "common/protocol/control_api.h"
 #include "daemon/control/handlers.h"
 #include "daemon/control/json_progress.h"
@@ -19,10 +22,13 @@ namespace {
 
 using Kind = OperationError::Kind;
 
-/// Docker's rule for flags in queries (engine, httputils.BoolValue): everything but these is true.
+/// Docker's rule for flags in queries (engine, httputils.BoolValue): everything but these is true, in any case of letters.
+/// Docker's SDK for Python writes "False".
 bool flag(const RoutedRequest& request, const std::string& name) {
+    constexpr std::array<std::string_view, 5> kFalse{"", "0", "no", "false", "none"};
     const std::string value = request.parameter(name).value_or("");
-    return !value.empty() && value != "0" && value != "no" && value != "false" && value != "none";
+    return std::none_of(kFalse.begin(), kFalse.end(),
+                        [&](std::string_view word) { return equals_ignoring_case(value, word); });
 }
 
 /// remote= and X-Registry-Auth.

@@ -179,7 +179,7 @@ TEST_CASE("a plugin is disabled and removed", "[control]") {
     const Reply refused = host.client.request("DELETE", "/plugins/p");
     CHECK(refused.status == 409);
     CHECK(refused.message() == "plugin p:latest is enabled");
-    for (const char* force : {"", "0", "false", "no", "none"}) {
+    for (const char* force : {"", "0", "false", "False", "NO", "none"}) {
         CHECK(host.client.request("DELETE", fmt::format("/plugins/p?force={}", force)).status == 409);
     }
     CHECK(host.client.post("/plugins/p/disable").status == 200);
