@@ -223,7 +223,11 @@ int run(ActivatedDescriptors& activated, const Config& config) {
     discovery.start();
     sockets.remove_leftovers();  // what the scan has not published again belongs to plugins that are gone
     ControlServer control{
-        loop, plugins, operations, take_control_socket(activated, config, group), {PeerPolicy{geteuid(), group}, {}}};
+        loop,
+        plugins,
+        operations,
+        take_control_socket(activated, config, group),
+        {PeerPolicy{geteuid(), group}, {}, {config.state_root, config.oci_runtime, config.live_restore}}};
     bool stopping = false;
     const SignalWatch watch{loop, signals, [&](int signal) {
                                 if (signal == SIGHUP) return reload(discovery, plugins, installed);

@@ -3,30 +3,30 @@
 #include <algorithm>
 #include <charconv>
 #include <compare>
+#include <limits>
+#include <system_error>
 
 #include "daemon/control/error_reply.h"
 
 namespace brokerd::api_version {
 namespace {
 
-/// Longer numbers are no version.
-constexpr std::size_t kMaxDigits = 4;
-
-bool is_number(std::string_view text) {
-    return !text.empty() && text.size() <= kMaxDigits &&
-           std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-int number(std::string_view text) {
+/// The number at the front of `version`, which is cut off with its dot; 0 where there is none. What is too large for
+/// a number is as large as one can be.
+int take_number(std::string_view& version) {
+    const std::string_view text = version.substr(0, version.find('.'));
+    version.remove_prefix(std::min(text.size() + 1, version.size()));
     int value = 0;
-    std::from_chars(text.data(), text.data() + text.size(), value);
-    return value;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc::result_out_of_range ? std::numeric_limits<int>::max() : value;
 }
 
 std::strong_ordering compare(std::string_view left, std::string_view right) {
-    const std::size_t left_dot = left.find('.'), right_dot = right.find('.');
-    const auto major = number(left.substr(0, left_dot)) <=> number(right.substr(0, right_dot));
-    return major != 0 ? major : number(left.substr(left_dot + 1)) <=> number(right.substr(right_dot + 1));
+    while (!left.empty() || !right.empty()) {
+        const auto order = take_number(left) <=> take_number(right);
+        if (order != 0) return order;
+    }
+    return std::strong_ordering::equal;
 }
 
 }  // namespace
@@ -35,10 +35,7 @@ VersionedPath split(std::string_view path) {
     const std::size_t end = path.find('/', 1);
     if (!path.starts_with("/v") || end == path.npos) return {{}, path};
     const std::string_view version = path.substr(2, end - 2);
-    const std::size_t dot = version.find('.');
-    if (dot == version.npos || !is_number(version.substr(0, dot)) || !is_number(version.substr(dot + 1))) {
-        return {{}, path};
-    }
+    if (version.empty() || version.find_first_not_of("0123456789.") != version.npos) return {{}, path};
     return {version, path.substr(end)};
 }
 

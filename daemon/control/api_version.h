@@ -16,7 +16,7 @@ struct VersionedPath {
     std::string_view path;     ///< starts with "/"
 };
 
-/// Takes "/v1.41/plugins" apart. Views into `path`.
+/// Takes "/v1.41/plugins" apart. Views into `path`. As in Docker, any digits and dots are a version.
 [[nodiscard]] VersionedPath split(std::string_view path);
 
 /// The answer to a version that is not spoken here. Precondition: from split(), and not empty.

@@ -1,6 +1,6 @@
 #include "daemon/control/control_server.h"
 
-#include "daemon/control/routes.h"
+#include <utility>
 
 namespace brokerd {
 namespace {
@@ -17,15 +17,19 @@ ControlServer::ControlServer(CoreLoop& loop, PluginQueries& core, const Operatio
                              UniqueFd listening_socket, Settings settings)
     : core_{loop, core},
       operations_{operations},
+      broker_{std::move(settings.broker)},
       server_{std::move(listening_socket), settings.peers, settings.limits},
       streams_{server_},
+      docker_events_{server_},
       leases_{loop, server_},
       workers_{kMaxWorkers, kWorkerIdle},
       operators_{kMaxOperators, kWorkerIdle},
       subscription_{core.events().subscribe([this](const PluginEvent& event) { streams_.publish(event); })} {
     server_.start(
         [this](const ControlRequest& request, const Exchange& exchange) {
-            handle_request({core_, server_, streams_, leases_, workers_, operators_, operations_}, request, exchange);
+            handle_request(
+                {core_, server_, streams_, docker_events_, leases_, workers_, operators_, operations_, broker_},
+                request, exchange);
         },
         streams_body);
 }

@@ -6,6 +6,7 @@
 #include "daemon/control/http_server.h"
 #include "daemon/control/lease_connections.h"
 #include "daemon/control/peer_credentials.h"
+#include "daemon/control/routes.h"
 #include "daemon/control/worker_pool.h"
 #include "daemon/core/plugin_queries.h"
 #include "daemon/loop/core_loop.h"
@@ -13,7 +14,7 @@
 
 namespace brokerd {
 
-/// The control socket: /broker/v1 and the two system calls of Docker's API, as openapi.yaml describes them.
+/// The control socket: /broker/v1 and the part of Docker's API that is about plugins, as openapi.yaml describes them.
 ///
 /// Its own thread does all I/O; questions go to the core loop and come back by mail; only calls to plugins hold a
 /// worker thread. Thread: construct and destroy on the core loop's thread, or while the loop does not run. The
@@ -23,6 +24,7 @@ public:
     struct Settings {
         PeerPolicy peers{};
         HttpServer::Limits limits{};
+        BrokerFacts broker{};
     };
 
     /// Serves from now on. `listening_socket`: bind_control_socket() or take_activated_socket(). The loop, `core` and
@@ -36,8 +38,10 @@ public:
 private:
     CoreAccess core_;
     const OperationRooms& operations_;
+    const BrokerFacts broker_;
     HttpServer server_;
     EventStreams streams_;
+    DockerEvents docker_events_;
     LeaseConnections leases_;
     WorkerPool workers_;
     WorkerPool operators_;

@@ -54,6 +54,11 @@ ControlReply bad_parameter(std::string_view parameter, std::string_view value, s
     return reply(400, fmt::format("{}=\"{}\" is not understood: write {}", parameter, escaped(value, 80), expected));
 }
 
+ControlReply end_before_start(std::string_view since, std::string_view until) {
+    return reply(400, fmt::format("`since` time ({}) cannot be after `until` time ({})", escaped(since, 80),
+                                  escaped(until, 80)));
+}
+
 ControlReply bad_plugin_name(std::string_view why) {
     return reply(400, why);
 }
@@ -62,6 +67,16 @@ ControlReply bad_method_name(std::string_view method) {
     return reply(400, fmt::format("\"{}\" is no plugin method: write Capability.Method, for example VolumeDriver.List, "
                                   "or Plugin.Activate",
                                   escaped(method, 80)));
+}
+
+ControlReply page_not_found() {
+    return reply(404, "page not found");
+}
+
+ControlReply not_an_engine(std::string_view method, std::string_view path) {
+    return reply(501, fmt::format("brokerd serves plugins only, and {} {} is a Docker engine's: unset DOCKER_HOST, or "
+                                  "set it to the engine's socket (usually unix:///var/run/docker.sock)",
+                                  escaped(method, 20), escaped(path, 80)));
 }
 
 ControlReply no_such_route(std::string_view method, std::string_view path) {

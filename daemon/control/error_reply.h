@@ -24,9 +24,15 @@ namespace brokerd::error_reply {
 /// For what JobBody tells. 400, and the connection ends
 [[nodiscard]] ControlReply incomplete_body(const Error& problem);
 [[nodiscard]] ControlReply bad_parameter(std::string_view parameter, std::string_view value,
-                                         std::string_view expected);                       // 400
-[[nodiscard]] ControlReply bad_plugin_name(std::string_view why);                          // 400
-[[nodiscard]] ControlReply bad_method_name(std::string_view method);                       // 400
+                                         std::string_view expected);  // 400
+/// Docker's words for it.
+[[nodiscard]] ControlReply end_before_start(std::string_view since, std::string_view until);  // 400
+[[nodiscard]] ControlReply bad_plugin_name(std::string_view why);                             // 400
+[[nodiscard]] ControlReply bad_method_name(std::string_view method);                          // 400
+/// Docker's words for a path that its API does not have.
+[[nodiscard]] ControlReply page_not_found();  // 404
+/// Another part of Docker's API than the one for plugins.
+[[nodiscard]] ControlReply not_an_engine(std::string_view method, std::string_view path);  // 501
 [[nodiscard]] ControlReply no_such_route(std::string_view method, std::string_view path);  // 404
 [[nodiscard]] ControlReply method_not_allowed(std::string_view method, std::string_view path,
                                               std::string_view allowed);  // 405

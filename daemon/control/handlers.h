@@ -28,6 +28,9 @@ void show_stats(const ControlRooms& rooms, const RoutedRequest& request, const E
 void check_health(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void ping(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void show_version(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+// docker_system_handlers.cpp
+void show_info(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
+void watch_docker_events(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 // managed_plugins_handlers.cpp
 void list_managed_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);
 void show_remote_access(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange);

@@ -1,6 +1,7 @@
 #include <sys/epoll.h>
 
 #include <exception>
+#include <utility>
 
 #include "common/plugin_name.h"
 #include "daemon/control/error_reply.h"
@@ -154,6 +155,25 @@ bool HttpServer::send(const Exchange& exchange, std::string_view bytes) {
     }
     write_on(*connection);
     return find(exchange) != nullptr;
+}
+
+void HttpServer::end_stream_within(const Exchange& exchange, std::chrono::milliseconds time) {
+    HttpConnection* connection = find(exchange);
+    if (connection == nullptr || connection->state != HttpConnection::State::streaming) return;
+    set_deadline(*connection, time);
+}
+
+/// What is still to be sent of it is, as of any answer.
+void HttpServer::end_stream(HttpConnection& connection) {
+    const std::function<void()> closed = std::exchange(connection.stream_closed, nullptr);
+    --streams_;
+    connection.ends_with_input = false;
+    connection.state = HttpConnection::State::replying;
+    connection.keep_alive = connection.keep_alive && connection.chunked;
+    if (connection.chunked) connection.queue("0\r\n\r\n");
+    set_deadline(connection, limits_.write_stall);
+    if (closed) closed();
+    write_on(connection);
 }
 
 /// Answers and ends the connection: after this the two sides may disagree about where the next request begins.

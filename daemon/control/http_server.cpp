@@ -198,6 +198,8 @@ void HttpServer::expire() {
             refuse(connection, error_reply::no_answer_in_time(connection.reply_within));
         } else if (connection.state == HttpConnection::State::working) {
             end_body(connection, BodyState::too_slow);
+        } else if (connection.state == HttpConnection::State::streaming) {
+            end_stream(connection);
         } else if (connection.state == HttpConnection::State::receiving &&
                    connection.parser.end_of_input() == RequestParser::Progress::malformed) {
             refuse(connection, error_reply::request_too_slow());

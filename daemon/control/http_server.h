@@ -100,6 +100,8 @@ public:
                                    std::function<void()> closed, StreamEnd end = StreamEnd::gone);
     /// False where the stream is gone, perhaps because of this: a client that does not read is dropped.
     bool send(const Exchange& exchange, std::string_view bytes);
+    /// The stream is complete after this time, unless the client has gone before; then `closed` is told as well.
+    void end_stream_within(const Exchange& exchange, std::chrono::milliseconds time);
 
 private:
     using Connections = std::unordered_map<Exchange::Id, std::unique_ptr<HttpConnection>>;
@@ -121,6 +123,7 @@ private:
     void handle(HttpConnection& connection, const ControlRequest& request);
     void send_reply(HttpConnection& connection, const ControlReply& reply, bool keep_alive);
     void write_on(HttpConnection& connection);
+    void end_stream(HttpConnection& connection);
     void replied(HttpConnection& connection);
     void refuse(HttpConnection& connection, const ControlReply& reply);
     void close(HttpConnection& connection);

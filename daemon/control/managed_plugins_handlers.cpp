@@ -105,19 +105,22 @@ void reply_with_records(const Exchange& exchange, std::vector<PluginRecordPtr> r
 /// A pull or upgrade: an operation on a remote image that tells its progress. Where `name` (may be empty: as the image
 /// is called) is one that a plugin can have, not an ID, it is told in a header, as clients of Docker expect it.
 template <class Operation>
-void start_transfer(const RoutedRequest& request, const Exchange& exchange, const std::string& name,
-                    Operation operation) {
+void start_transfer(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange,
+                    const std::string& name, Operation operation) {
     auto image = remote_image(request);
     if (!image) return exchange.reply(error_reply::operation_failed(image.error()));
     auto granted = sent_privileges(request);
     if (!granted) return exchange.reply(error_reply::operation_failed(granted.error()));
     JobReply::Headers headers;
     if (const auto local = local_name(name, image->reference)) headers.emplace_back("Docker-Plugin-Name", *local);
-    exchange.start_job([image = *std::move(image), granted = *std::move(granted), headers = std::move(headers),
-                        operation = std::move(operation)](Job& job) {
+    exchange.start_job([&events = rooms.docker_events, image = *std::move(image), granted = *std::move(granted),
+                        headers = std::move(headers), operation = std::move(operation)](Job& job) {
         JsonProgress progress{job.reply, headers};
         const auto plugin = operation(image, granted, progress, job.cancelled());
-        plugin ? progress.finish() : progress.finish(plugin.error());
+        if (!plugin) return progress.finish(plugin.error());
+        const std::string& told = headers.empty() ? (*plugin)->name : headers.front().second;
+        events.tell({"pull", image.reference.familiar(), told});
+        progress.finish();
     });
 }
 
@@ -150,9 +153,13 @@ ControlReply nothing_to_say(const PluginRecordPtr&) {
     return {200, {}, {}, {}};
 }
 
+/// The end of an `action` on the plugin that the client called `name`.
 template <class Format>
-void reply_to(Job& job, const OperationResult<PluginRecordPtr>& result, Format format) {
-    job.reply.reply(result ? format(*result) : error_reply::operation_failed(result.error()));
+void reply_to(Job& job, DockerEvents& events, const char* action, const std::string& name,
+              const OperationResult<PluginRecordPtr>& result, Format format) {
+    if (!result) return job.reply.reply(error_reply::operation_failed(result.error()));
+    events.tell({action, (*result)->id, name});
+    job.reply.reply(format(*result));
 }
 
 }  // namespace
@@ -191,7 +198,7 @@ void show_remote_access(const ControlRooms& rooms, const RoutedRequest& request,
 
 void pull_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
     const std::string alias = request.parameter("name").value_or("");
-    start_transfer(request, exchange, alias,
+    start_transfer(rooms, request, exchange, alias,
                    [&operations = rooms.operations, alias](const RemoteImage& image, const Privileges& granted,
                                                            Progress& progress, int cancelled) {
                        return pull(operations, image, alias, granted, progress, cancelled);
@@ -200,7 +207,7 @@ void pull_plugin(const ControlRooms& rooms, const RoutedRequest& request, const 
 
 void upgrade_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
     const std::string& name = request.path.find("name")->second;
-    start_transfer(request, exchange, name,
+    start_transfer(rooms, request, exchange, name,
                    [&operations = rooms.operations, name](const RemoteImage& image, const Privileges& granted,
                                                           Progress& progress, int cancelled) {
                        return upgrade(operations, name, image, granted, progress, cancelled);
@@ -230,13 +237,16 @@ void push_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request
 }
 
 void create_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    exchange.start_job([&operations = rooms.operations, name = request.parameter("name").value_or("")](Job& job) {
+    exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events,
+                        name = request.parameter("name").value_or("")](Job& job) {
         const auto body = job.body.as_pipe();
         if (!body) return job.reply.reply(error_reply::operation_failed({Kind::invalid, body.error().message}));
         NoProgress progress;
         const auto plugin =
             create_plugin(operations, name, {body->get(), [&] { return job.body.end(); }}, progress, job.cancelled());
-        plugin ? job.reply.reply({204, {}, {}, {}}) : job.reply.reply(error_reply::operation_failed(plugin.error()));
+        if (!plugin) return job.reply.reply(error_reply::operation_failed(plugin.error()));
+        events.tell({"create", (*plugin)->id, (*plugin)->name});
+        job.reply.reply({204, {}, {}, {}});
     });
 }
 
@@ -256,23 +266,26 @@ void set_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request,
 void enable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
     const auto timeout = enable_timeout(request);
     if (!timeout) return exchange.reply(error_reply::operation_failed(timeout.error()));
-    exchange.start_job(
-        [&operations = rooms.operations, name = request.path.find("name")->second, timeout = *timeout](Job& job) {
-            reply_to(job, enable_plugin(operations, name, timeout, job.cancelled()), nothing_to_say);
-        });
+    exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events,
+                        name = request.path.find("name")->second, timeout = *timeout](Job& job) {
+        reply_to(job, events, "enable", name, enable_plugin(operations, name, timeout, job.cancelled()),
+                 nothing_to_say);
+    });
 }
 
 void disable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    exchange.start_job([&operations = rooms.operations, name = request.path.find("name")->second,
-                        force = flag(request, "force")](Job& job) {
-        reply_to(job, disable_plugin(operations, name, force, job.cancelled()), nothing_to_say);
+    exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events,
+                        name = request.path.find("name")->second, force = flag(request, "force")](Job& job) {
+        reply_to(job, events, "disable", name, disable_plugin(operations, name, force, job.cancelled()),
+                 nothing_to_say);
     });
 }
 
 void remove_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    exchange.start_job([&operations = rooms.operations, name = request.path.find("name")->second,
-                        force = flag(request, "force")](Job& job) {
-        reply_to(job, remove_plugin(operations, name, force, job.cancelled()), [](const PluginRecordPtr& record) {
+    exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events,
+                        name = request.path.find("name")->second, force = flag(request, "force")](Job& job) {
+        const auto removed = remove_plugin(operations, name, force, job.cancelled());
+        reply_to(job, events, "remove", name, removed, [](const PluginRecordPtr& record) {
             return write_reply([&](JsonWriter& writer) { write_docker_json(writer, *record); });
         });
     });

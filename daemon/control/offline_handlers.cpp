@@ -84,12 +84,13 @@ void install_loaded_plugin(const ControlRooms& rooms, const RoutedRequest& reque
     if (!digest) return exchange.reply(error_reply::operation_failed({Kind::invalid, digest.error().message}));
     auto install = read_staged_install(request.request.body);
     if (!install) return exchange.reply(error_reply::operation_failed({Kind::invalid, install.error().message}));
-    exchange.start_job([&operations = rooms.operations, digest = *digest, name = request.parameter("name").value_or(""),
-                        install = *std::move(install)](Job& job) {
+    exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events, digest = *digest,
+                        name = request.parameter("name").value_or(""), install = *std::move(install)](Job& job) {
         NoProgress progress;
         const auto plugin =
             install_staged(operations, digest, name, install.privileges, install.settings, progress, job.cancelled());
         if (!plugin) return job.reply.reply(error_reply::operation_failed(plugin.error()));
+        events.tell({"create", (*plugin)->id, (*plugin)->name});
         job.reply.reply(write_reply([&](JsonWriter& writer) { write_identity(writer, **plugin); }, 201));
     });
 }
@@ -114,10 +115,11 @@ void import_docker_plugins(const ControlRooms& rooms, const RoutedRequest& reque
         return exchange.reply(error_reply::operation_failed(
             {Kind::invalid, "the body must be {\"Path\": \"…\"} with the absolute path of an engine's plugins"}));
     }
-    exchange.start_job([&operations = rooms.operations, path](Job& job) {
+    exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events, path](Job& job) {
         JsonProgress progress{job.reply};
         const auto imported = import_plugins(operations, path, progress, job.cancelled());
         if (!imported) return progress.finish(imported.error());
+        for (const PluginRecordPtr& plugin : imported->plugins) events.tell({"create", plugin->id, plugin->name});
         progress.aux(json_text([&](JsonWriter& writer) {
             writer.StartObject();
             write_key(writer, "Imported");

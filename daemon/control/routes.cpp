@@ -1,5 +1,6 @@
 #include "daemon/control/routes.h"
 
+#include <algorithm>
 #include <array>
 
 #include "daemon/control/api_version.h"
@@ -52,6 +53,8 @@ constexpr std::array kRoutes{
     Route{"GET", "/_ping", ping},
     Route{"HEAD", "/_ping", ping},
     Route{"GET", "/version", show_version},
+    Route{"GET", "/info", show_info},
+    Route{"GET", "/events", watch_docker_events},
     Route{"GET", "/plugins", list_managed_plugins, Needs::state},
     Route{"GET", "/plugins/privileges", show_remote_privileges, Needs::state},
     Route{"POST", "/plugins/pull", pull_plugin, Needs::state},
@@ -64,6 +67,16 @@ constexpr std::array kRoutes{
     Route{"POST", "/plugins/{name}/disable", disable_managed_plugin, Needs::state},
     Route{"DELETE", "/plugins/{name}", remove_managed_plugin, Needs::state},
 };
+
+/// The first parts of those paths of Docker's API that are an engine's alone, up to version 1.50.
+constexpr std::array<std::string_view, 18> kEngineOnly{
+    "auth",     "build", "commit",  "configs",  "containers", "distribution", "exec",   "grpc",  "images",
+    "networks", "nodes", "secrets", "services", "session",    "swarm",        "system", "tasks", "volumes"};
+
+bool is_engine_only(std::string_view path) {
+    path.remove_prefix(1);
+    return std::find(kEngineOnly.begin(), kEngineOnly.end(), path.substr(0, path.find('/'))) != kEngineOnly.end();
+}
 
 struct Found {
     const Route* route = nullptr;
@@ -79,19 +92,21 @@ Found find_route(std::string_view method, std::string_view path) {
     return {};
 }
 
+bool is_docker_path(std::string_view path) {
+    return !path.starts_with("/broker/");
+}
+
 ControlReply refusal(const ControlRequest& request, std::string_view path) {
+    if (is_engine_only(path)) return error_reply::not_an_engine(request.method, path);
     std::string allowed;
     for (const Route& route : kRoutes) {
         if (!match_path(route.path, path)) continue;
         if (!allowed.empty()) allowed += ", ";
         allowed += route.method;
     }
-    return allowed.empty() ? error_reply::no_such_route(request.method, request.path)
-                           : error_reply::method_not_allowed(request.method, request.path, allowed);
-}
-
-bool is_docker_path(std::string_view path) {
-    return !path.starts_with("/broker/");
+    if (!allowed.empty()) return error_reply::method_not_allowed(request.method, request.path, allowed);
+    return is_docker_path(path) ? error_reply::page_not_found()
+                                : error_reply::no_such_route(request.method, request.path);
 }
 
 }  // namespace
@@ -142,7 +157,10 @@ void handle_request(const ControlRooms& rooms, const ControlRequest& request, co
 }
 
 bool streams_body(const ControlRequest& head) {
-    const Found found = find_route(head.method, api_version::split(head.path).path);
+    const std::string_view path = api_version::split(head.path).path;
+    // Nobody reads what a client sends an engine: it is told so at once, be that a build context of any size.
+    if (is_engine_only(path)) return true;
+    const Found found = find_route(head.method, path);
     return found.route != nullptr && found.route->body == Body::streamed;
 }
 

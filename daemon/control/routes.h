@@ -7,6 +7,7 @@
 
 #include "daemon/control/control_message.h"
 #include "daemon/control/core_access.h"
+#include "daemon/control/docker_events.h"
 #include "daemon/control/event_streams.h"
 #include "daemon/control/exchange.h"
 #include "daemon/control/http_server.h"
@@ -16,15 +17,24 @@
 
 namespace brokerd {
 
+/// What the operator has configured, as far as GET /info tells it.
+struct BrokerFacts {
+    std::string state_root;
+    std::string oci_runtime;  ///< a path, or a name
+    bool live_restore = true;
+};
+
 /// What handlers work with. Everything outlives them.
 struct ControlRooms {
     CoreAccess& core;
     HttpServer& server;
     EventStreams& streams;
+    DockerEvents& docker_events;
     LeaseConnections& leases;
     WorkerPool& workers;    ///< for calls to plugins, which may all hang
     WorkerPool& operators;  ///< for operations that wait for nothing but the disk
     const OperationRooms& operations;
+    const BrokerFacts& broker;
 };
 
 /// The values of a route's {variables} by their names.

@@ -1,9 +1,8 @@
-#include <sys/utsname.h>
-
 #include <chrono>
 
 #include "daemon/control/api_version.h"
 #include "daemon/control/handlers.h"
+#include "daemon/control/host_facts.h"
 #include "daemon/control/json_reply.h"
 
 namespace brokerd {
@@ -12,16 +11,17 @@ namespace {
 /// Ours: a core loop that takes longer than this for a single step is stuck.
 constexpr std::chrono::milliseconds kHealthTimeout{5'000};
 
-/// Docker writes architectures as Go does.
-std::string_view architecture(std::string_view machine) {
-    if (machine == "x86_64") return "amd64";
-    if (machine == "aarch64") return "arm64";
-    return machine;
+/// Twice in an answer: docker of today reads the component's, older clients the other ones.
+void write_version(JsonWriter& writer, const HostFacts& host) {
+    write_member(writer, "ApiVersion", api_version::kNewest);
+    write_member(writer, "MinAPIVersion", api_version::kOldest);
+    write_member(writer, "Os", "linux");
+    write_member(writer, "Arch", go_architecture(host.machine));
+    write_member(writer, "KernelVersion", host.kernel);
 }
 
 std::string version_json() {
-    utsname system{};
-    ::uname(&system);
+    const HostFacts host = host_facts();
     rapidjson::StringBuffer buffer;
     JsonWriter writer{buffer};
     writer.StartObject();
@@ -34,14 +34,15 @@ std::string version_json() {
     writer.StartObject();
     write_member(writer, "Name", "brokerd");
     write_member(writer, "Version", BROKERD_VERSION);
+    write_key(writer, "Details");
+    writer.StartObject();
+    write_version(writer, host);
+    writer.EndObject();
     writer.EndObject();
     writer.EndArray();
     write_member(writer, "Version", BROKERD_VERSION);
-    write_member(writer, "ApiVersion", api_version::kNewest);
-    write_member(writer, "MinAPIVersion", api_version::kOldest);
-    write_member(writer, "Os", "linux");
-    write_member(writer, "Arch", architecture(system.machine));
-    write_member(writer, "KernelVersion", system.release);
+    write_version(writer, host);
+    for (const char* key : {"GitCommit", "GoVersion", "BuildTime"}) write_member(writer, key, "");
     writer.EndObject();
     return {buffer.GetString(), buffer.GetSize()};
 }
@@ -63,7 +64,9 @@ void ping(const ControlRooms&, const RoutedRequest&, const Exchange& exchange) {
                     {{"Api-Version", std::string{api_version::kNewest}},
                      {"Docker-Experimental", "false"},
                      {"OSType", "linux"},
-                     {"Cache-Control", "no-cache, no-store, must-revalidate"}}});
+                     {"Swarm", "inactive"},
+                     {"Cache-Control", "no-cache, no-store, must-revalidate"},
+                     {"Pragma", "no-cache"}}});
 }
 
 void show_version(const ControlRooms&, const RoutedRequest&, const Exchange& exchange) {
