@@ -214,9 +214,11 @@ TEST_CASE("Docker's paths may have a version before them, the broker's own may n
           "client version 1.51 is too new. Maximum supported API version is 1.50");
     CHECK(client.get("/v2.0/absent").status == 400);
     CHECK(client.get("/v1.41/broker/v1/doctor").status == 404);
-    for (const char* path : {"/v1/_ping", "/v1.x/_ping", "/v/_ping", "/v1.99999/_ping", "/v1.41", "/v1.41/"}) {
-        CHECK(client.get(path).status == 404);
-    }
+    for (const char* path : {"/v1.x/_ping", "/v/_ping", "/v1.41", "/v1.41/"}) CHECK(client.get(path).status == 404);
+    for (const char* path : {"/v1/_ping", "/v./_ping", "/v1.99999999999/_ping", "/v1.50.1/_ping", "/v1.23.9/_ping"})
+        CHECK(client.get(path).status == 400);
+    for (const char* path : {"/v1.24.0/_ping", "/v01.041/_ping", "/v1.41../_ping"})
+        CHECK(client.get(path).status == 200);
     CHECK(client.post("/v1.41/_ping").head.find("\r\nAllow: GET, HEAD\r\n") != std::string::npos);
     CHECK(client.request("DELETE", "/broker/v1/doctor").status == 405);
 }
