@@ -63,6 +63,7 @@ constexpr std::array kRoutes{
     Route{"POST", "/plugins/{name}/set", set_managed_plugin, Needs::state},
     Route{"POST", "/plugins/{name}/upgrade", upgrade_plugin, Needs::state},
     Route{"POST", "/plugins/{name}/push", push_managed_plugin, Needs::state},
+    Route{"POST", "/plugins/{name}/pull", push_managed_plugin, Needs::state},  // as Docker's SDK for Python calls it
     Route{"POST", "/plugins/{name}/enable", enable_managed_plugin, Needs::state},
     Route{"POST", "/plugins/{name}/disable", disable_managed_plugin, Needs::state},
     Route{"DELETE", "/plugins/{name}", remove_managed_plugin, Needs::state},
