@@ -18,6 +18,7 @@ void write_version(JsonWriter& writer, const HostFacts& host) {
     write_member(writer, "Os", "linux");
     write_member(writer, "Arch", go_architecture(host.machine));
     write_member(writer, "KernelVersion", host.kernel);
+    for (const char* key : {"GitCommit", "GoVersion", "BuildTime"}) write_member(writer, key, "");
 }
 
 std::string version_json() {
@@ -32,17 +33,18 @@ std::string version_json() {
     writer.Key("Components");
     writer.StartArray();
     writer.StartObject();
-    write_member(writer, "Name", "brokerd");
+    // docker makes up a component of this name where there is none.
+    write_member(writer, "Name", "Engine");
     write_member(writer, "Version", BROKERD_VERSION);
     write_key(writer, "Details");
     writer.StartObject();
     write_version(writer, host);
+    write_member(writer, "Experimental", "false");
     writer.EndObject();
     writer.EndObject();
     writer.EndArray();
     write_member(writer, "Version", BROKERD_VERSION);
     write_version(writer, host);
-    for (const char* key : {"GitCommit", "GoVersion", "BuildTime"}) write_member(writer, key, "");
     writer.EndObject();
     return {buffer.GetString(), buffer.GetSize()};
 }
