@@ -4,7 +4,7 @@ import re
 
 import pytest
 from harness import unix_http
-from harness.openapi import CONTROL, DOCUMENT, EVENT, Asker, mismatches, resolve
+from harness.openapi import CONTROL, DOCUMENT, EVENT, Asker, check, check_content, mismatches, resolve
 from harness.plugins import free_port
 
 
@@ -62,8 +62,27 @@ def test_answers_are_as_described(busy):
     ask("GET", "/broker/v1/stats", 200)
     ask("GET", "/broker/v1/healthz", 200)
     ask("GET", "/_ping", 200)
-    ask("GET", "/version", 200)
-    assert "Api-Version" in unix_http.request(busy.control, "HEAD", "/_ping").headers
+    assert "Api-Version" in ask("HEAD", "/_ping", 200).headers
+    for version in ("", "/v1.24", "/v1.50"):
+        reply = unix_http.request(busy.control, "GET", version + "/version")
+        assert check(reply, "GET", "/version") == 200
+    assert ask("GET", "/info", 200).json()["Plugins"]["Volume"] == ["vieux/mobyfs"]
+    ask("GET", "/events", 200, query="?until=1")
+    ask("GET", "/events", 400, query="?since=2&until=1")
+
+
+def test_what_is_an_engine_s_is_listed_and_refused_as_described(busy):
+    beginnings = DOCUMENT["x-engine-only"]["paths"]
+    table = re.search(r"kEngineOnly\{(.*?)\}", (CONTROL / "routes.cpp").read_text(encoding="utf-8"), re.DOTALL)[1]
+    assert set(re.findall(r'"(\w+)"', table)) == set(beginnings)
+    assert not {path.split("/")[1] for path in DOCUMENT["paths"]} & set(beginnings)
+    answer = DOCUMENT["x-engine-only"]["responses"]["501"]["content"]
+    for beginning in beginnings:
+        for method in ("GET", "POST", "PUT", "DELETE", "HEAD"):
+            for path in (f"/{beginning}", f"/v1.41/{beginning}/x/json"):
+                reply = unix_http.request(busy.control, method, path)
+                assert reply.status == 501, (method, path)
+                check_content(reply, answer, method)
 
 
 def test_events_are_as_described(busy):

@@ -54,30 +54,44 @@ def mismatches(value, schema, where="body"):
     return found
 
 
+#: What has been held against the document, by all tests of this process: (method, path, status as it is written there).
+seen = set()
+
+
+def described():
+    """Everything that the document has, in the same form."""
+    return {(method.upper(), path, status) for path, calls in DOCUMENT["paths"].items() for method, call in calls.items()
+            if method != "parameters" for status in call["responses"]}
+
+
 EVENT = resolve({"$ref": "#/components/schemas/Event"})
 
 
 def check(reply, method, path):
     """The reply is one that the document has for this call."""
     responses = DOCUMENT["paths"][path][method.lower()]["responses"]
-    described = responses.get(str(reply.status)) or responses.get("default")
-    assert described, f"{method} {path} answered {reply.status}, which is not described: {reply}"
-    content = resolve(described).get("content")
-    if content is None:
+    status = str(reply.status) if str(reply.status) in responses else "default"
+    assert status in responses, f"{method} {path} answered {reply.status}, which is not described: {reply}"
+    check_content(reply, resolve(responses[status]).get("content"), method)
+    seen.add((method, path, status))
+    return reply.status
+
+
+def check_content(reply, content, method):
+    if content is None or method == "HEAD":
         assert not reply.body, reply
-        return reply.status
+        return
     kind = reply.headers["Content-Type"].partition(";")[0]
     form = content.get(kind) or content["*/*"]
     if form["schema"].get("format") == "binary":
         assert reply.body, reply
-        return reply.status
-    if form.get("x-json-lines"):
+        return
+    if form.get("x-json-lines") or kind == "application/x-ndjson":
         values = [json.loads(line) for line in reply.body.splitlines()]
     else:
         values = [json.loads(reply.body) if kind == "application/json" else reply.body.decode()]
     for value in values:
-        assert not mismatches(value, form["schema"]), reply
-    return reply.status
+        assert not mismatches(value, form["schema"]), (mismatches(value, form["schema"]), reply)
 
 
 class Asker:
@@ -91,3 +105,18 @@ class Asker:
         reply = unix_http.request(self.broker.control, method, target, body, timeout=60)
         assert check(reply, method, path) == status, f"{method} {target}: {reply}"
         return reply
+
+    def watch(self, method, path, name="", query=""):
+        """The same for an answer without end: its first line is held against the document. Returns the connection."""
+        connection = unix_http.Connection(self.broker.control, timeout=30)
+        try:
+            connection.request(method, path.replace("{name}", name) + query)
+            response = connection.getresponse()
+            reply = unix_http.Reply(response.status, response.headers, response.readline())
+            assert check(reply, method, path) == 200, reply
+            assert reply.body
+            connection.response = response  # closing it would close the connection
+            return connection
+        except BaseException:
+            connection.close()
+            raise
