@@ -22,8 +22,8 @@ namespace {
 
 using Kind = OperationError::Kind;
 
-/// Docker's rule for flags in queries (engine, httputils.BoolValue): everything but these is true, in any case of letters.
-/// Docker's SDK for Python writes "False".
+/// Docker's rule for flags in queries (engine, httputils.BoolValue): everything but these is true, in any case of
+/// letters. Docker's SDK for Python writes "False".
 bool flag(const RoutedRequest& request, const std::string& name) {
     constexpr std::array<std::string_view, 5> kFalse{"", "0", "no", "false", "none"};
     const std::string value = request.parameter(name).value_or("");
@@ -116,11 +116,11 @@ void start_transfer(const ControlRooms& rooms, const RoutedRequest& request, con
     exchange.start_job([&events = rooms.docker_events, image = *std::move(image), granted = *std::move(granted),
                         headers = std::move(headers), operation = std::move(operation)](Job& job) {
         JsonProgress progress{job.reply, headers};
-        const auto plugin = operation(image, granted, progress, job.cancelled());
-        if (!plugin) return progress.finish(plugin.error());
-        const std::string& told = headers.empty() ? (*plugin)->name : headers.front().second;
-        events.tell({"pull", image.reference.familiar(), told});
-        progress.finish();
+        const OnDone tell = [&](const PluginRecord& plugin) {
+            events.tell({"pull", image.reference.familiar(), headers.empty() ? plugin.name : headers.front().second});
+        };
+        const auto plugin = operation(image, granted, progress, job.cancelled(), tell);
+        plugin ? progress.finish() : progress.finish(plugin.error());
     });
 }
 
@@ -153,13 +153,14 @@ ControlReply nothing_to_say(const PluginRecordPtr&) {
     return {200, {}, {}, {}};
 }
 
-/// The end of an `action` on the plugin that the client called `name`.
+/// Tells of an `action` on the plugin that the client called `name`.
+OnDone telling(DockerEvents& events, const char* action, const std::string& name) {
+    return [&events, action, name](const PluginRecord& plugin) { events.tell({action, plugin.id, name}); };
+}
+
 template <class Format>
-void reply_to(Job& job, DockerEvents& events, const char* action, const std::string& name,
-              const OperationResult<PluginRecordPtr>& result, Format format) {
-    if (!result) return job.reply.reply(error_reply::operation_failed(result.error()));
-    events.tell({action, (*result)->id, name});
-    job.reply.reply(format(*result));
+void reply_to(Job& job, const OperationResult<PluginRecordPtr>& result, Format format) {
+    job.reply.reply(result ? format(*result) : error_reply::operation_failed(result.error()));
 }
 
 }  // namespace
@@ -200,8 +201,8 @@ void pull_plugin(const ControlRooms& rooms, const RoutedRequest& request, const 
     const std::string alias = request.parameter("name").value_or("");
     start_transfer(rooms, request, exchange, alias,
                    [&operations = rooms.operations, alias](const RemoteImage& image, const Privileges& granted,
-                                                           Progress& progress, int cancelled) {
-                       return pull(operations, image, alias, granted, progress, cancelled);
+                                                           Progress& progress, int cancelled, const OnDone& done) {
+                       return pull(operations, image, alias, granted, progress, cancelled, done);
                    });
 }
 
@@ -209,8 +210,8 @@ void upgrade_plugin(const ControlRooms& rooms, const RoutedRequest& request, con
     const std::string& name = request.path.find("name")->second;
     start_transfer(rooms, request, exchange, name,
                    [&operations = rooms.operations, name](const RemoteImage& image, const Privileges& granted,
-                                                          Progress& progress, int cancelled) {
-                       return upgrade(operations, name, image, granted, progress, cancelled);
+                                                          Progress& progress, int cancelled, const OnDone& done) {
+                       return upgrade(operations, name, image, granted, progress, cancelled, done);
                    });
 }
 
@@ -242,11 +243,10 @@ void create_managed_plugin(const ControlRooms& rooms, const RoutedRequest& reque
         const auto body = job.body.as_pipe();
         if (!body) return job.reply.reply(error_reply::operation_failed({Kind::invalid, body.error().message}));
         NoProgress progress;
-        const auto plugin =
-            create_plugin(operations, name, {body->get(), [&] { return job.body.end(); }}, progress, job.cancelled());
-        if (!plugin) return job.reply.reply(error_reply::operation_failed(plugin.error()));
-        events.tell({"create", (*plugin)->id, (*plugin)->name});
-        job.reply.reply({204, {}, {}, {}});
+        const OnDone tell = [&](const PluginRecord& made) { events.tell({"create", made.id, made.name}); };
+        const auto plugin = create_plugin(operations, name, {body->get(), [&] { return job.body.end(); }}, progress,
+                                          job.cancelled(), tell);
+        plugin ? job.reply.reply({204, {}, {}, {}}) : job.reply.reply(error_reply::operation_failed(plugin.error()));
     });
 }
 
@@ -268,24 +268,25 @@ void enable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& reque
     if (!timeout) return exchange.reply(error_reply::operation_failed(timeout.error()));
     exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events,
                         name = request.path.find("name")->second, timeout = *timeout](Job& job) {
-        reply_to(job, events, "enable", name, enable_plugin(operations, name, timeout, job.cancelled()),
-                 nothing_to_say);
+        const OnDone tell = telling(events, "enable", name);
+        reply_to(job, enable_plugin(operations, name, timeout, job.cancelled(), tell), nothing_to_say);
     });
 }
 
 void disable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
     exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events,
                         name = request.path.find("name")->second, force = flag(request, "force")](Job& job) {
-        reply_to(job, events, "disable", name, disable_plugin(operations, name, force, job.cancelled()),
-                 nothing_to_say);
+        const OnDone tell = telling(events, "disable", name);
+        reply_to(job, disable_plugin(operations, name, force, job.cancelled(), tell), nothing_to_say);
     });
 }
 
 void remove_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
     exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events,
                         name = request.path.find("name")->second, force = flag(request, "force")](Job& job) {
-        const auto removed = remove_plugin(operations, name, force, job.cancelled());
-        reply_to(job, events, "remove", name, removed, [](const PluginRecordPtr& record) {
+        const OnDone tell = telling(events, "remove", name);
+        const auto removed = remove_plugin(operations, name, force, job.cancelled(), tell);
+        reply_to(job, removed, [](const PluginRecordPtr& record) {
             return write_reply([&](JsonWriter& writer) { write_docker_json(writer, *record); });
         });
     });

@@ -87,10 +87,10 @@ void install_loaded_plugin(const ControlRooms& rooms, const RoutedRequest& reque
     exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events, digest = *digest,
                         name = request.parameter("name").value_or(""), install = *std::move(install)](Job& job) {
         NoProgress progress;
-        const auto plugin =
-            install_staged(operations, digest, name, install.privileges, install.settings, progress, job.cancelled());
+        const OnDone tell = [&](const PluginRecord& made) { events.tell({"create", made.id, made.name}); };
+        const auto plugin = install_staged(operations, digest, name, install.privileges, install.settings, progress,
+                                           job.cancelled(), tell);
         if (!plugin) return job.reply.reply(error_reply::operation_failed(plugin.error()));
-        events.tell({"create", (*plugin)->id, (*plugin)->name});
         job.reply.reply(write_reply([&](JsonWriter& writer) { write_identity(writer, **plugin); }, 201));
     });
 }

@@ -75,17 +75,18 @@ struct MadeLayer {
 
 /// The last part of create_plugin(). Nothing is pinned any more when it has failed.
 OperationResult<PluginRecordPtr> install_made(const OperationRooms& rooms, const std::string& name, PluginConfig config,
-                                              MadeLayer layer, Progress& progress, int cancelled) {
+                                              MadeLayer layer, Progress& progress, int cancelled, const OnDone& done) {
     const Privileges granted = required_privileges(config);
     const auto stored = make_image(rooms.blobs, std::move(config), std::move(layer.pin), layer.size);
     if (!stored) return Failure<OperationError>{stored.error()};
-    return install_image(rooms, *stored, {name, name, granted, {}}, progress, cancelled);
+    return install_image(rooms, *stored, {name, name, granted, {}, done}, progress, cancelled);
 }
 
 }  // namespace
 
 OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, const std::string& name,
-                                               const UploadedArchive& archive, Progress& progress, int cancelled) {
+                                               const UploadedArchive& archive, Progress& progress, int cancelled,
+                                               const OnDone& done) {
     const auto local = created_name(name);
     if (!local) return Failure<OperationError>{local.error()};
     const auto claim = rooms.claims.claim(*local, *local);
@@ -103,7 +104,7 @@ OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, cons
     auto layer = blob->commit();
     if (!layer) return Failure<OperationError>{layer.error()};
     auto installed =
-        install_made(rooms, *local, *std::move(config), {*std::move(layer), blob->size()}, progress, cancelled);
+        install_made(rooms, *local, *std::move(config), {*std::move(layer), blob->size()}, progress, cancelled, done);
     // Nobody needs the blobs of what failed: a second attempt packs again.
     if (!installed) collect_blobs(rooms);
     return installed;

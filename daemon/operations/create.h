@@ -4,6 +4,7 @@
 
 #include "daemon/archive/plugin_tar.h"
 #include "daemon/operations/image_fetch.h"
+#include "daemon/operations/on_done.h"
 #include "daemon/operations/operation_error.h"
 #include "daemon/operations/progress.h"
 #include "daemon/operations/rooms.h"
@@ -39,6 +40,6 @@ private:
 /// config asks for.
 [[nodiscard]] OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, const std::string& name,
                                                              const UploadedArchive& archive, Progress& progress,
-                                                             int cancelled);
+                                                             int cancelled, const OnDone& done = {});
 
 }  // namespace brokerd

@@ -123,8 +123,11 @@ OperationResult<PluginRecordPtr> install_image(const OperationRooms& rooms, cons
     if (!record) return Failure<OperationError>{record.error()};
     auto staged = unpack_image(rooms, stored.image, progress, cancelled);
     if (!staged) return Failure<OperationError>{staged.error()};
-    auto installed =
-        rooms.plugins.change([&](PluginStore& store) { return store.install(*std::move(staged), *std::move(record)); });
+    auto installed = rooms.plugins.change([&](PluginStore& store) {
+        auto added = store.install(*std::move(staged), *std::move(record));
+        if (added) tell(request.done, **added);  // here: from now on it can be found, and changed
+        return added;
+    });
     if (!installed) return Failure<OperationError>{operation_error(installed.error())};
     return *std::move(installed);
 }

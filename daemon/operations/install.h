@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "daemon/operations/image_fetch.h"
+#include "daemon/operations/on_done.h"
 #include "daemon/operations/operation_error.h"
 #include "daemon/operations/progress.h"
 #include "daemon/operations/rooms.h"
@@ -16,6 +17,7 @@ struct InstallRequest {
     std::string remote;                  ///< long form of where it comes from
     Privileges granted;                  ///< must equal what the image asks for
     std::vector<std::string> arguments;  ///< as of `set`, applied to its settings
+    OnDone done{};
 };
 
 /// The name that a plugin gets here: `alias`, or what `remote` is called without its digest, with the tag "latest"

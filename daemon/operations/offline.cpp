@@ -139,7 +139,7 @@ OperationResult<StagedImage> load_archive(const OperationRooms& rooms, const Upl
 OperationResult<PluginRecordPtr> install_staged(const OperationRooms& rooms, const Digest& digest,
                                                 const std::string& name, const Privileges& privileges,
                                                 const std::vector<std::string>& arguments, Progress& progress,
-                                                int cancelled) {
+                                                int cancelled, const OnDone& done) {
     const auto reference = ImageReference::parse(name);
     if (!reference) return fail(Kind::invalid, reference.error().message);
     const auto local = local_name(name, *reference);
@@ -167,7 +167,7 @@ OperationResult<PluginRecordPtr> install_staged(const OperationRooms& rooms, con
     if (!required) return Failure<OperationError>{required.error()};
     if (!equal(privileges, *required)) return refuse_privileges(*local, privileges, *required);
     auto installed = install_image(
-        rooms, stored, {*local, reference->with_default_tag().str(), required_privileges(**config), arguments},
+        rooms, stored, {*local, reference->with_default_tag().str(), required_privileges(**config), arguments, done},
         progress, cancelled);
     // From here on the inventory keeps them, for as long as the plugin is installed and no longer.
     if (installed) {

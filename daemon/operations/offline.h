@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/operations/on_done.h"
 #include "daemon/operations/operation_error.h"
 #include "daemon/operations/progress.h"
 #include "daemon/operations/rooms.h"
@@ -41,6 +42,7 @@ struct StagedImage {
 [[nodiscard]] OperationResult<PluginRecordPtr> install_staged(const OperationRooms& rooms, const Digest& digest,
                                                               const std::string& name, const Privileges& privileges,
                                                               const std::vector<std::string>& arguments,
-                                                              Progress& progress, int cancelled);
+                                                              Progress& progress, int cancelled,
+                                                              const OnDone& done = {});
 
 }  // namespace brokerd

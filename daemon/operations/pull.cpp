@@ -62,7 +62,8 @@ OperationResult<RequestedAccess> requested_access(const OperationRooms& rooms, c
 }
 
 OperationResult<PluginRecordPtr> pull(const OperationRooms& rooms, const RemoteImage& image, const std::string& alias,
-                                      const Privileges& granted, Progress& progress, int cancelled) {
+                                      const Privileges& granted, Progress& progress, int cancelled,
+                                      const OnDone& done) {
     const auto name = local_name(alias, image.reference);
     if (!name) return Failure<OperationError>{name.error()};
     const auto claim = rooms.claims.claim(*name, *name);
@@ -86,11 +87,12 @@ OperationResult<PluginRecordPtr> pull(const OperationRooms& rooms, const RemoteI
     announce(image.reference, resolved->digest, progress);
     const auto stored = fetch_image(registry, *std::move(resolved), rooms.blobs, progress);
     if (!stored) return Failure<OperationError>{stored.error()};
-    return install_image(rooms, *stored, {*name, image.reference.str(), granted, {}}, progress, cancelled);
+    return install_image(rooms, *stored, {*name, image.reference.str(), granted, {}, done}, progress, cancelled);
 }
 
 OperationResult<PluginRecordPtr> upgrade(const OperationRooms& rooms, const std::string& name, const RemoteImage& image,
-                                         const Privileges& granted, Progress& progress, int cancelled) {
+                                         const Privileges& granted, Progress& progress, int cancelled,
+                                         const OnDone& done) {
     const auto held = hold_plugin(rooms, name);
     if (!held) return Failure<OperationError>{held.error()};
     const PluginRecord& old = *held->record;
@@ -116,6 +118,7 @@ OperationResult<PluginRecordPtr> upgrade(const OperationRooms& rooms, const std:
         rooms.plugins.change([&](PluginStore& store) { return store.upgrade(*std::move(staged), *std::move(record)); });
     if (!upgraded) return Failure<OperationError>{operation_error(upgraded.error())};
     const PluginRecordPtr now = upgraded->record;
+    tell(done, *now);
     { const StagedPlugin old_rootfs = std::move(upgraded->previous); }  // deleted here, not on the store's thread
     collect_blobs(rooms);
     return now;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/image_reference.h"
+#include "daemon/operations/on_done.h"
 #include "daemon/operations/operation_error.h"
 #include "daemon/operations/progress.h"
 #include "daemon/operations/rooms.h"
@@ -30,13 +31,13 @@ struct RequestedAccess {
 /// Installs from a registry, as `POST /plugins/pull`; see install_image(). `alias` may be empty.
 [[nodiscard]] OperationResult<PluginRecordPtr> pull(const OperationRooms& rooms, const RemoteImage& image,
                                                     const std::string& alias, const Privileges& granted,
-                                                    Progress& progress, int cancelled);
+                                                    Progress& progress, int cancelled, const OnDone& done = {});
 
 /// Gives an installed plugin another image, as `POST /plugins/{name}/upgrade`: its settings are merged, its granted
 /// privileges replaced by `granted` (all of the new image's, or those that are new), and on any failure all is as
 /// before. What of the settings is lost is told.
 [[nodiscard]] OperationResult<PluginRecordPtr> upgrade(const OperationRooms& rooms, const std::string& name,
                                                        const RemoteImage& image, const Privileges& granted,
-                                                       Progress& progress, int cancelled);
+                                                       Progress& progress, int cancelled, const OnDone& done = {});
 
 }  // namespace brokerd

@@ -34,7 +34,8 @@ OperationResult<PluginRecordPtr> store_disabled(const OperationRooms& rooms, con
 }  // namespace
 
 OperationResult<PluginRecordPtr> enable_plugin(const OperationRooms& rooms, const std::string& name,
-                                               std::optional<std::chrono::seconds> timeout, int cancelled) {
+                                               std::optional<std::chrono::seconds> timeout, int cancelled,
+                                               const OnDone& done) {
     const auto held = hold_plugin(rooms, name);
     if (!held) return Failure<OperationError>{held.error()};
     PluginRecord record = *held->record;
@@ -51,12 +52,16 @@ OperationResult<PluginRecordPtr> enable_plugin(const OperationRooms& rooms, cons
                                               record.name, *problem, record.name));
     }
     auto enabled = store(rooms, std::move(record));
-    if (!enabled) rooms.runs.stop(wanted, cancelled);
+    if (!enabled) {
+        rooms.runs.stop(wanted, cancelled);
+        return enabled;
+    }
+    tell(done, **enabled);
     return enabled;
 }
 
 OperationResult<PluginRecordPtr> disable_plugin(const OperationRooms& rooms, const std::string& name, bool force,
-                                                int cancelled) {
+                                                int cancelled, const OnDone& done) {
     const auto held = hold_plugin(rooms, name);
     if (!held) return Failure<OperationError>{held.error()};
     const PluginRecord& record = *held->record;
@@ -75,11 +80,12 @@ OperationResult<PluginRecordPtr> disable_plugin(const OperationRooms& rooms, con
     if (!disabled) return disabled;
     if (const auto problem = rooms.runs.stop(*disabled, cancelled))
         return fail(Kind::failed, fmt::format("plugin {} is disabled, but has not ended: {}", record.name, *problem));
+    tell(done, **disabled);
     return disabled;
 }
 
 OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, const std::string& name, bool force,
-                                               int cancelled) {
+                                               int cancelled, const OnDone& done) {
     const auto held = hold_plugin(rooms, name);
     if (!held) return Failure<OperationError>{held.error()};
     const PluginRecordPtr& record = held->record;
@@ -96,7 +102,11 @@ OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, cons
     // Before the record: should we crash in between, nobody would know of them any more.
     if (const auto problem = rooms.logs.remove(record->id))
         log_warning("the logs of plugin {} are left behind: {}", record->name, *problem);
-    auto removed = rooms.plugins.change([&](PluginStore& plugins) { return plugins.remove(record->id); });
+    auto removed = rooms.plugins.change([&](PluginStore& plugins) {
+        auto gone = plugins.remove(record->id);
+        if (gone) tell(done, *record);  // here: from now on its name is free
+        return gone;
+    });
     if (!removed) return Failure<OperationError>{operation_error(removed.error())};
     removed->reset();  // the slow part, on this thread
     collect_blobs(rooms);

@@ -92,3 +92,24 @@ TEST_CASE("a plugin in use is disabled by force only", "[operations]") {
     CHECK(disable_plugin(host.rooms(), "p", true, -1));
     CHECK_FALSE(is_stored_enabled(host));
 }
+
+TEST_CASE("what is done is told before anybody else can change the plugin", "[operations]") {
+    const Operations host;
+    const PluginRecordPtr record = host.add("p:latest");
+    Strings told;
+    const auto note = [&](const std::string& action) {
+        return OnDone{[&, action](const PluginRecord& plugin) {
+            const bool is_held = !host.rooms().claims.claim(plugin.id, plugin.name);
+            told.push_back(action + (plugin.id == record->id && is_held ? "" : " too late"));
+        }};
+    };
+    host.runs().start_problem = "it exited with status 3";
+    CHECK_FALSE(enable_plugin(host.rooms(), "p", {}, -1, note("enabled")));
+    host.runs().start_problem.reset();
+    CHECK(enable_plugin(host.rooms(), "p", {}, -1, note("enabled")));
+    CHECK_FALSE(enable_plugin(host.rooms(), "p", {}, -1, note("enabled")));
+    CHECK_FALSE(remove_plugin(host.rooms(), "p", false, -1, note("removed")));
+    CHECK(disable_plugin(host.rooms(), "p", false, -1, note("disabled")));
+    CHECK(remove_plugin(host.rooms(), "p", false, -1, note("removed")));
+    CHECK(told == Strings{"enabled", "disabled", "removed"});
+}
