@@ -284,8 +284,8 @@ void disable_managed_plugin(const ControlRooms& rooms, const RoutedRequest& requ
 void remove_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
     exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events,
                         name = request.path.find("name")->second, force = flag(request, "force")](Job& job) {
-        const OnDone tell = telling(events, "remove", name);
-        const auto removed = remove_plugin(operations, name, force, job.cancelled(), tell);
+        const auto removed = remove_plugin(operations, name, force, job.cancelled(), telling(events, "remove", name),
+                                           telling(events, "disable", name));
         reply_to(job, removed, [](const PluginRecordPtr& record) {
             return write_reply([&](JsonWriter& writer) { write_docker_json(writer, *record); });
         });

@@ -78,14 +78,15 @@ OperationResult<PluginRecordPtr> disable_plugin(const OperationRooms& rooms, con
     }
     auto disabled = store_disabled(rooms, record);
     if (!disabled) return disabled;
-    if (const auto problem = rooms.runs.stop(*disabled, cancelled))
+    const auto problem = rooms.runs.stop(*disabled, cancelled);
+    tell(done, **disabled);  // also where it has not ended
+    if (problem)
         return fail(Kind::failed, fmt::format("plugin {} is disabled, but has not ended: {}", record.name, *problem));
-    tell(done, **disabled);
     return disabled;
 }
 
 OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, const std::string& name, bool force,
-                                               int cancelled, const OnDone& done) {
+                                               int cancelled, const OnDone& done, const OnDone& only_disabled) {
     const auto held = hold_plugin(rooms, name);
     if (!held) return Failure<OperationError>{held.error()};
     const PluginRecordPtr& record = held->record;
@@ -95,8 +96,10 @@ OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, cons
     }
     if (const auto problem = rooms.runs.stop(record, cancelled)) {
         // It is still ending, and its files are in use: the next rm finds it ended.
-        if (is_cancelled(cancelled))
+        if (is_cancelled(cancelled)) {
+            if (record->enabled) tell(only_disabled, *record);
             return fail(Kind::failed, fmt::format("plugin {} is not removed: {}", record->name, *problem));
+        }
         log_warning("plugin {} is removed although it has not ended: {}", record->name, *problem);
     }
     // Before the record: should we crash in between, nobody would know of them any more.
@@ -107,7 +110,10 @@ OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, cons
         if (gone) tell(done, *record);  // here: from now on its name is free
         return gone;
     });
-    if (!removed) return Failure<OperationError>{operation_error(removed.error())};
+    if (!removed) {
+        if (record->enabled) tell(only_disabled, *record);
+        return Failure<OperationError>{operation_error(removed.error())};
+    }
     removed->reset();  // the slow part, on this thread
     collect_blobs(rooms);
     return record;

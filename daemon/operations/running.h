@@ -24,8 +24,9 @@ namespace brokerd {
 
 /// `docker plugin rm [--force]`: the plugin as it was. With its blobs, where no other plugin uses them, and its logs.
 /// Refused while it is enabled, unless forced; then it is disabled by force first. Cancelled while it ends: it stays,
-/// disabled.
+/// disabled, and that is told to `only_disabled`.
 [[nodiscard]] OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, const std::string& name,
-                                                             bool force, int cancelled, const OnDone& done = {});
+                                                             bool force, int cancelled, const OnDone& done = {},
+                                                             const OnDone& only_disabled = {});
 
 }  // namespace brokerd

@@ -113,3 +113,20 @@ TEST_CASE("what is done is told before anybody else can change the plugin", "[op
     CHECK(remove_plugin(host.rooms(), "p", false, -1, note("removed")));
     CHECK(told == Strings{"enabled", "disabled", "removed"});
 }
+
+TEST_CASE("that a plugin is disabled is told, whatever else has failed", "[operations]") {
+    const Operations host;
+    host.add("p:latest", true);
+    host.add("q:latest", true);
+    Strings told;
+    const auto note = [&](const std::string& action) {
+        return OnDone{[&, action](const PluginRecord& plugin) { told.push_back(action + " " + plugin.name); }};
+    };
+    host.runs().stop_problem = "the waiting for it was given up";
+    const UniqueFd cancelled{eventfd(1, EFD_CLOEXEC)};
+    CHECK_FALSE(disable_plugin(host.rooms(), "p", false, cancelled.get(), note("disabled")));
+    for (int i = 0; i < 2; ++i) {
+        CHECK_FALSE(remove_plugin(host.rooms(), "q", true, cancelled.get(), note("removed"), note("disabled")));
+    }
+    CHECK(told == Strings{"disabled p:latest", "disabled q:latest"});
+}
