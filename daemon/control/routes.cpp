@@ -99,15 +99,15 @@ bool is_docker_path(std::string_view path) {
 
 ControlReply refusal(const ControlRequest& request, std::string_view path) {
     if (is_engine_only(path)) return error_reply::not_an_engine(request.method, path);
+    if (is_docker_path(path)) return error_reply::page_not_found();  // as Docker, also where only the method is wrong
     std::string allowed;
     for (const Route& route : kRoutes) {
         if (!match_path(route.path, path)) continue;
         if (!allowed.empty()) allowed += ", ";
         allowed += route.method;
     }
-    if (!allowed.empty()) return error_reply::method_not_allowed(request.method, request.path, allowed);
-    return is_docker_path(path) ? error_reply::page_not_found()
-                                : error_reply::no_such_route(request.method, request.path);
+    return allowed.empty() ? error_reply::no_such_route(request.method, request.path)
+                           : error_reply::method_not_allowed(request.method, request.path, allowed);
 }
 
 }  // namespace

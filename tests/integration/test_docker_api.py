@@ -71,7 +71,10 @@ def test_ping_has_the_headers_that_dockerd_has(started, bare_dockerd):
 
 
 PATHS = ["/v1.10/version", "/v1.9999/version", "/v1/version", "/v./plugins", "/v3/events", "/v1.x/version", "/v1.41", "/v1.41/", "/nothing",
-         "/v1.41/nothing", "/v01.41/version", "/v1.41.0/version"]
+         "/v1.41/nothing", "/v01.41/version", "/v1.41.0/version", "/plugins/", "/_ping/"]
+#: Where the path is right, and the method is not.
+METHODS = [("HEAD", "/version"), ("HEAD", "/v1.41/plugins"), ("HEAD", "/events"), ("POST", "/version"), ("POST", "/_ping"), ("DELETE", "/plugins"),
+           ("GET", "/plugins/pull"), ("PUT", "/plugins/x/json"), ("GET", "/plugins/x")]
 
 
 def test_versions_and_unknown_paths_are_answered_as_by_dockerd(started, bare_dockerd):
@@ -83,6 +86,9 @@ def test_versions_and_unknown_paths_are_answered_as_by_dockerd(started, bare_doc
         # To clients before 1.24 dockerd says it in plain text. The limits are each one's own.
         said = theirs.body.decode().strip() if theirs.headers["Content-Type"].startswith("text/plain") else theirs.error
         assert ours.error == said.replace("is 1.12", "is 1.24").replace("is 1.41", "is 1.50"), path
+    for method, path in METHODS:
+        statuses = [unix_http.request(place, method, path).status for place in (started.control, bare_dockerd.socket)]
+        assert statuses == [404, 404], (method, path)
 
 
 def test_every_version_of_the_api_is_spoken(started):

@@ -73,6 +73,8 @@ def check(reply, method, path):
     status = str(reply.status) if str(reply.status) in responses else "default"
     assert status in responses, f"{method} {path} answered {reply.status}, which is not described: {reply}"
     check_content(reply, resolve(responses[status]).get("content"), method)
+    missing = [name for name in resolve(responses[status]).get("headers", {}) if name not in reply.headers]
+    assert not missing, (missing, reply)
     seen.add((method, path, status))
     return reply.status
 

@@ -219,7 +219,7 @@ TEST_CASE("Docker's paths may have a version before them, the broker's own may n
         CHECK(client.get(path).status == 400);
     for (const char* path : {"/v1.24.0/_ping", "/v01.041/_ping", "/v1.41../_ping"})
         CHECK(client.get(path).status == 200);
-    CHECK(client.post("/v1.41/_ping").head.find("\r\nAllow: GET, HEAD\r\n") != std::string::npos);
+    CHECK(client.post("/v1.41/_ping").status == 404);
     CHECK(client.request("DELETE", "/broker/v1/doctor").status == 405);
 }
 
