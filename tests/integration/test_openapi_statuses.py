@@ -30,7 +30,7 @@ LONG_CALLS = [
     ("POST", "/broker/v1/plugins/install", f"?digest={DIGEST}&name=a", {}), ("POST", "/broker/v1/plugins/import", "", {"Path": "/x"}),
     ("GET", "/broker/v1/privileges", "?remote=a", None), ("GET", "/plugins/privileges", "?remote=a", None),
     ("POST", "/plugins/pull", "?remote=a", []), ("POST", "/plugins/create", "?name=a", b"x"), ("POST", "/plugins/{name}/upgrade", "?remote=a", []),
-    ("POST", "/plugins/{name}/push", "", None), ("POST", "/plugins/{name}/enable", "", None), ("POST", "/plugins/{name}/disable", "", None),
+    ("POST", "/plugins/{name}/push", "", None), ("POST", "/plugins/{name}/pull", "", None), ("POST", "/plugins/{name}/enable", "", None), ("POST", "/plugins/{name}/disable", "", None),
     ("DELETE", "/plugins/{name}", "", None)]
 
 
@@ -57,7 +57,7 @@ def test_an_id_that_several_begin_with(ask, directory):
     beginnings = [plugin["Id"][0] for plugin in ask("GET", "/plugins", 200).json()]
     several = next(digit for digit in beginnings if beginnings.count(digit) > 1)
     for method, path in (("GET", "/plugins/{name}/json"), ("GET", PLUGIN + "/privileges"), ("GET", PLUGIN + "/save"),
-                         ("POST", "/plugins/{name}/push"), ("POST", "/plugins/{name}/enable"), ("POST", "/plugins/{name}/disable"),
+                         ("POST", "/plugins/{name}/push"), ("POST", "/plugins/{name}/pull"), ("POST", "/plugins/{name}/enable"), ("POST", "/plugins/{name}/disable"),
                          ("DELETE", "/plugins/{name}")):
         ask(method, path, 400, several)
 
@@ -94,7 +94,8 @@ def test_names_that_are_taken_and_images_that_are_not_there(ask, registry, direc
     for tag in ("1", "2"):
         plugin = make_sample(directory / tag, config={"description": tag})
         ask("POST", "/plugins/create", 204, query=f"?name={name}:{tag}", body=tar_of(plugin))
-        ask("POST", "/plugins/{name}/push", 200, f"{name}:{tag}")
+        ask("POST", "/plugins/{name}/push" if tag == "1" else "/plugins/{name}/pull", 200, f"{name}:{tag}")
+    ask("POST", "/plugins/{name}/pull", 404, "nobody")
     ask("POST", "/plugins/pull", 409, query=f"?remote={name}:1&name={name}:2", body=[])
     ask("POST", "/plugins/pull", 404, query=f"?remote={name}:3", body=[])
     ask("POST", "/plugins/{name}/upgrade", 404, f"{name}:1", query=f"?remote={name}:3", body=[])
@@ -140,7 +141,10 @@ def test_long_calls_beyond_the_limit(ask):
             client = socket.socket(socket.AF_UNIX)
             sending.append(client)
             client.connect(str(ask.broker.control))
-            client.sendall(f"POST /plugins/create?name=p{number} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            client.sendall(f"POST /plugins/create?name=p{number} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+                           "Expect: 100-continue\r\n\r\n".encode())
+        for client in sending:
+            assert client.recv(12) == b"HTTP/1.1 100"  # it waits for what never comes
         for method, path, query, body in LONG_CALLS:
             ask(method, path, 503, "x", query, body=body)
         assert len(ask("GET", "/plugins", 200).json()) == 1  # nothing else is in the way
