@@ -16,7 +16,7 @@ import time
 
 import pytest
 from harness.managed import succeed
-from harness.remains import Remains, assert_nothing_left, assert_state_clean
+from harness.remains import Figures, Remains, assert_nothing_left, assert_state_clean
 from harness.running import SAMPLE, make_sample
 from harness.waiting import wait_until
 
@@ -61,29 +61,6 @@ def enable_all(broker):
 def call_all(broker):
     """One call to each, from everybody at once."""
     assert {reply.status for reply in side_by_side(lambda name: broker.call(name, "VolumeDriver.List", timeout=PATIENCE))} == {200}
-
-
-class Figures:
-    """What brokerd and its plugins take of the host."""
-
-    def __init__(self, broker, remains):
-        self.descriptors = broker.descriptors()
-        self.threads = len(os.listdir(f"/proc/{broker.process.pid}/task"))
-        self.processes = len(remains.processes())
-        self.mounts = sorted(remains.mounts())
-        self.groups = len(remains.groups())
-        self.files = sorted(remains.files())
-        self.sockets = sorted(remains.sockets())
-
-    def __str__(self):
-        counts = {key: value if isinstance(value, int) else len(value) for key, value in vars(self).items()}
-        return ", ".join(f"{value} {key}" for key, value in counts.items())
-
-    def more_than(self, other):
-        """What there is now that was not there then; of what comes and goes with load, at most as much as then."""
-        return [f"{key}: {value if isinstance(value, int) else sorted(set(value) ^ set(vars(other)[key]))}"
-                for key, value in vars(self).items()
-                if (value > vars(other)[key] if key in ("descriptors", "threads") else value != vars(other)[key])]
 
 
 class Killer:

@@ -22,6 +22,8 @@ BUILD = BUILD if BUILD.is_absolute() else REPOSITORY / BUILD
 BROKERD = BUILD / "daemon" / "brokerd"
 PLUGINCTL = BUILD / "cli" / "pluginctl"
 
+EVENTS = "/broker/v1/events"
+
 _launches = itertools.count()
 
 # Hands over descriptors (argv[1], with commas) as systemd does: from 3 on, announced by the environment.
@@ -203,8 +205,8 @@ class Brokerd:
             return plugin if plugin is not None and plugin["State"] == state else None
         return wait_until(reached, lambda: f"{name} in state {state}: {self.plugin(name)}", timeout)
 
-    def events(self, query=""):
-        stream = EventStream(self.control, query)
+    def events(self, query="", path=EVENTS):
+        stream = EventStream(self.control, query, path)
         self._streams.append(stream)
         return stream
 
@@ -245,13 +247,13 @@ class Brokerd:
 
 
 class EventStream:
-    """GET /broker/v1/events, read by a thread."""
+    """GET /broker/v1/events, or Docker's /events, read by a thread."""
 
-    def __init__(self, control, query=""):
+    def __init__(self, control, query="", path=EVENTS):
         self.seen = []
         self._queue = queue.Queue()
         self._connection = unix_http.Connection(control, timeout=None)
-        self._connection.request("GET", "/broker/v1/events" + (f"?{query}" if query else ""))
+        self._connection.request("GET", path + (f"?{query}" if query else ""))
         self._socket = self._connection.sock  # the response takes it over
         self._response = self._connection.getresponse()
         assert self._response.status == 200, self._response.status
@@ -269,15 +271,19 @@ class EventStream:
 
     def wait_for(self, plugin, action, timeout=10):
         """Returns the next event of that plugin and action; what comes before it is kept in `seen`."""
+        return self.wait(lambda event: (event["Plugin"], event["Action"]) == (plugin, action), f"event {action} of {plugin}", timeout)
+
+    def wait(self, wanted, what, timeout=10):
+        """The same for the next event of which wanted(event) is true."""
         deadline = time.monotonic() + timeout
         while True:
             try:
                 event = self._queue.get(timeout=max(0.001, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"no event {action} of {plugin} within {timeout} s; seen: {self.seen}") from None
+                raise AssertionError(f"no {what} within {timeout} s; seen: {self.seen}") from None
             assert event is not None, f"the stream ended; seen: {self.seen}"
             self.seen.append(event)
-            if (event["Plugin"], event["Action"]) == (plugin, action):
+            if wanted(event):
                 return event
 
     def close(self):

@@ -1,6 +1,7 @@
 """What managed plugins may leave on the host: processes, mounts, control groups, files and sockets."""
 
 import glob
+import os
 import pathlib
 
 
@@ -59,6 +60,29 @@ class Remains:
         found = {"processes": self.processes(), "mounts": self.mounts(), "groups": self.groups(), "files": self.files(),
                  "sockets": self.sockets()}
         return {kind: what for kind, what in found.items() if what}
+
+
+class Figures:
+    """What brokerd and its plugins take of the host."""
+
+    def __init__(self, broker, remains):
+        self.descriptors = broker.descriptors()
+        self.threads = len(os.listdir(f"/proc/{broker.process.pid}/task"))
+        self.processes = len(remains.processes())
+        self.mounts = sorted(remains.mounts())
+        self.groups = len(remains.groups())
+        self.files = sorted(remains.files())
+        self.sockets = sorted(remains.sockets())
+
+    def __str__(self):
+        counts = {key: value if isinstance(value, int) else len(value) for key, value in vars(self).items()}
+        return ", ".join(f"{value} {key}" for key, value in counts.items())
+
+    def more_than(self, other):
+        """What there is now that was not there then; of what comes and goes with load, at most as much as then."""
+        return [f"{key}: {value if isinstance(value, int) else sorted(set(value) ^ set(vars(other)[key]))}"
+                for key, value in vars(self).items()
+                if (value > vars(other)[key] if key in ("descriptors", "threads") else value != vars(other)[key])]
 
 
 def assert_nothing_left(remains):
