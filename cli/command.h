@@ -16,6 +16,10 @@ class Session;
 /// A command after its flags were read: does the work.
 using Run = std::function<ExitStatus(Session&)>;
 
+/// The description of a CLI11 option is not shown to anybody: it is the list of the words that a shell may complete its
+/// value with, or this for names of files.
+inline constexpr const char* kFileWords = ":files";
+
 /// What the shell may complete an argument of the command with.
 enum class Completion { nothing, plugin_names, files, shells };
 

@@ -1,5 +1,6 @@
 #include "cli/command_table.h"
 
+#include <algorithm>
 #include <array>
 
 #include "cli/help/texts.h"
@@ -30,6 +31,7 @@ constexpr std::array kCommands{
     Command{"events", "", help::events, events_command},
     Command{"stats", "", help::stats, stats_command, Completion::plugin_names},
     Command{"version", "", help::version, version_command},
+    Command{"dial-stdio", "", help::dial_stdio, dial_stdio_command},
     Command{"completion", "", help::completion, completion_command, Completion::shells},
 };
 
@@ -37,6 +39,16 @@ constexpr std::array kCommands{
 
 std::span<const Command> command_table() {
     return kCommands;
+}
+
+bool is_called(const Command& command, std::string_view word) {
+    return word == command.name || (!command.alias.empty() && word == command.alias);
+}
+
+const Command* find_command(std::string_view word) {
+    const auto* found =
+        std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& one) { return is_called(one, word); });
+    return found == kCommands.end() ? nullptr : found;
 }
 
 }  // namespace brokerd::cli

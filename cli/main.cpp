@@ -25,13 +25,19 @@ std::string docker_config() {
     return home.empty() ? home : home + "/.docker";
 }
 
+/// As no-color.org has it; a terminal that calls itself dumb knows none.
+bool wants_colours() {
+    return environment("NO_COLOR").empty() && environment("TERM") != "dumb";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     using namespace brokerd::cli;
     std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is told by write(2), and is no failure
-    Output out{STDOUT_FILENO};
-    Output err{STDERR_FILENO};
+    const bool colours = wants_colours();
+    Output out{STDOUT_FILENO, colours};
+    Output err{STDERR_FILENO, colours};
     try {
         const std::span<const char* const> all{argv, static_cast<std::size_t>(argc)};
         const Invocation invocation{

@@ -68,6 +68,17 @@ Result<PluginFilter> PluginFilter::parse(std::span<const std::string> terms) {
     return filter;
 }
 
+std::string PluginFilter::words() {
+    std::string out = "capability= name=";
+    const auto add = [&](std::string_view key, std::span<const std::string_view> values) {
+        for (const std::string_view value : values) out += fmt::format(" {}={}", key, value);
+    };
+    add("enabled", kTruth);
+    add("kind", kKinds);
+    add("state", kStates);
+    return out;
+}
+
 bool PluginFilter::matches(const PluginView& plugin) const {
     return std::all_of(kKeys.begin(), kKeys.end(), [&](std::string_view key) {
         bool asked = false;

@@ -28,6 +28,9 @@ class PluginFilter {
 public:
     [[nodiscard]] static Result<PluginFilter> parse(std::span<const std::string> terms);
 
+    /// What a shell may complete a term with, with blanks between.
+    [[nodiscard]] static std::string words();
+
     [[nodiscard]] bool matches(const PluginView& plugin) const;
 
 private:

@@ -17,7 +17,7 @@ class Session {
 public:
     struct Surroundings {
         std::string_view command;
-        std::string socket_path;
+        ControlHost host;
         std::string docker_config;  ///< the directory of Docker's config.json, may be empty
         int input_fd;
         Output& out;
@@ -27,8 +27,8 @@ public:
     explicit Session(const Surroundings& around)
         : out{around.out},
           input_fd{around.input_fd},
-          client_{around.socket_path},
-          managed_{around.socket_path},
+          client_{around.host},
+          managed_{around.host},
           docker_config_{around.docker_config},
           command_{around.command},
           err_{around.err} {}

@@ -51,12 +51,16 @@ std::string events_target(const ControlClient::EventQuery& query) {
 
 Result<std::string> control_socket_of(std::string_view host) {
     constexpr std::string_view kUnix = "unix://";
-    if (host.substr(0, 6) == "ssh://") {
-        return fail(fmt::format("cannot use {}: ssh:// is not supported yet; run pluginctl on that host", host));
+    if (host.substr(0, 6) == "tcp://") {
+        return fail(
+            fmt::format("cannot use {}: brokerd listens on a Unix socket only, for whoever reaches it can do what "
+                        "root can, and TCP does not tell who that is; write ssh://[USER@]HOST",
+                        host));
     }
     const std::string_view path = host.substr(0, kUnix.size()) == kUnix ? host.substr(kUnix.size()) : host;
     if (path.empty() || path.find("://") != std::string_view::npos) {
-        return fail(fmt::format("\"{}\" is not a control socket; write unix:///PATH or /PATH", host));
+        return fail(
+            fmt::format("\"{}\" is not a control socket; write unix:///PATH, /PATH or ssh://[USER@]HOST", host));
     }
     return std::string{path};
 }
@@ -70,7 +74,7 @@ Result<std::vector<PluginView>, ClientError> ControlClient::plugins() const {
 Result<std::string, ClientError> ControlClient::inspect(std::string_view name) const {
     auto reply = ask(http_, {"GET", plugin_path(name, "/json"), {}}, kAnswerTime);
     if (!reply) return fail(reply.error());
-    if (!parse_object(reply->body)) return fail(malformed(http_.socket_path(), "not a JSON object"));
+    if (!parse_object(reply->body)) return fail(malformed(http_.host().str(), "not a JSON object"));
     return std::move(reply->body);
 }
 
@@ -85,7 +89,7 @@ Result<ControlClient::CallReply, ClientError> ControlClient::call(std::string_vi
                                                                   std::string_view body) const {
     const std::string target = plugin_path(name, "/rpc/" + percent_encoded_value(method));
     auto reply = http_.exchange({"POST", target, body}, {kCallTime, kMaxAnswerBytes});
-    if (!reply) return fail(to_client_error(reply.error(), http_.socket_path()));
+    if (!reply) return fail(to_client_error(reply.error(), http_.host().str()));
     return CallReply{reply->status, std::move(reply->body)};
 }
 
@@ -105,7 +109,7 @@ Result<ControlClient::Version, ClientError> ControlClient::version() const {
     const auto reply = ask(http_, {"GET", std::string{control_api::kVersion}, {}}, kAnswerTime);
     if (!reply) return fail(reply.error());
     auto document = parse_object(reply->body);
-    if (!document) return fail(malformed(http_.socket_path(), "not a JSON object"));
+    if (!document) return fail(malformed(http_.host().str(), "not a JSON object"));
     return Version{std::move(*document), reply->server};
 }
 
@@ -115,11 +119,11 @@ Result<int, ClientError> ControlClient::events(const EventQuery& query, const Ev
     const UnixHttp::Receiver receive = [&](std::string& body) { return lines(body); };
     const auto end = http_.stream({"GET", events_target(query), {}}, {kAnswerTime, kMaxEventBytes}, receive,
                                   {hangup_fd, interrupt_fd});
-    if (!end) return fail(to_client_error(end.error(), socket_path()));
-    if (lines.saw_nonsense()) return fail(malformed(socket_path(), "an event that is not a JSON object"));
+    if (!end) return fail(to_client_error(end.error(), host().str()));
+    if (lines.saw_nonsense()) return fail(malformed(host().str(), "an event that is not a JSON object"));
     if (end->stopped_here) return 0;
     if (!end->reply.good()) return fail(refused(end->reply));
-    return fail(to_client_error({TransportError::Kind::disconnected, "it ended the stream"}, socket_path()));
+    return fail(to_client_error({TransportError::Kind::disconnected, "it ended the stream"}, host().str()));
 }
 
 }  // namespace brokerd

@@ -17,6 +17,7 @@
 namespace brokerd {
 
 /// The control socket of `host`: "unix:///run/brokerd/control.sock" or the bare path. An error says what to write.
+/// Other hosts (ssh://) are not for this.
 [[nodiscard]] Result<std::string> control_socket_of(std::string_view host);
 
 /// Asks brokerd over its control socket, one connection for each call.
@@ -47,7 +48,7 @@ public:
     /// Returns whether to go on.
     using EventHandler = std::function<bool(const PluginEvent&)>;
 
-    explicit ControlClient(std::string socket_path) noexcept : http_{std::move(socket_path)} {}
+    explicit ControlClient(ControlHost host) noexcept : http_{std::move(host)} {}
 
     [[nodiscard]] Result<std::vector<PluginView>, ClientError> plugins() const;
     /// The plugin's JSON object as the daemon wrote it, so that members which only a newer daemon knows are kept.
@@ -68,7 +69,7 @@ public:
     [[nodiscard]] Result<int, ClientError> events(const EventQuery& query, const EventHandler& handler, int hangup_fd,
                                                   int interrupt_fd = -1) const;
 
-    [[nodiscard]] const std::string& socket_path() const noexcept { return http_.socket_path(); }
+    [[nodiscard]] const ControlHost& host() const noexcept { return http_.host(); }
 
 private:
     UnixHttp http_;

@@ -53,6 +53,12 @@ std::string refusal(const HttpReply& reply) {
     return fmt::format("brokerd answered with status {}", reply.status);
 }
 
+/// dockerd's answer, to the letter, where it has no such path at all; it does not even say who it is then.
+bool is_engine_without_path(const HttpReply& reply) {
+    constexpr int kNotFound = 404;
+    return reply.status == kNotFound && reply.server.substr(0, 8) != "brokerd/" && refusal(reply) == "page not found";
+}
+
 }  // namespace
 
 ClientError to_client_error(const TransportError& error, const std::string& socket) {
@@ -62,9 +68,13 @@ ClientError to_client_error(const TransportError& error, const std::string& sock
     switch (error.kind) {
         case Transport::no_socket:
         case Transport::refused:
-            return {Kind::no_daemon, 0, unreachable + "; is brokerd running? Try: systemctl start brokerd"};
+            return {
+                Kind::no_daemon, 0,
+                unreachable + "; is it running? See: systemctl status brokerd; start it with: systemctl start brokerd"};
         case Transport::permission_denied:
-            return {Kind::no_daemon, 0, unreachable + "; join the group brokerd, or use sudo"};
+            return {Kind::no_daemon, 0,
+                    unreachable +
+                        "; use sudo, or let root add you to the group: usermod -aG brokerd YOU, and log in again"};
         case Transport::cannot_connect:
             return {Kind::no_daemon, 0, unreachable + "; check -H and BROKERD_HOST"};
         case Transport::disconnected:
@@ -81,6 +91,8 @@ ClientError to_client_error(const TransportError& error, const std::string& sock
             return {Kind::no_answer, 0, bad_answer + "; is that socket brokerd's?"};
         case Transport::body_failed:
             return {Kind::not_sent, 0, error.detail};
+        case Transport::tunnel_failed:
+            return {Kind::no_daemon, 0, fmt::format("no connection to brokerd at {}{}", socket, reason_of(error))};
         case Transport::interrupted:
             return {Kind::interrupted, 0, "interrupted"};
     }
@@ -88,6 +100,11 @@ ClientError to_client_error(const TransportError& error, const std::string& sock
 }
 
 ClientError refused(const HttpReply& reply) {
+    if (is_engine_without_path(reply)) {
+        return {Kind::other_daemon, reply.status,
+                "a Docker engine answers there, which cannot do this: that is not brokerd's socket; check -H and "
+                "BROKERD_HOST"};
+    }
     return {Kind::answered, reply.status, refusal(reply)};
 }
 
@@ -108,7 +125,7 @@ ClientError malformed(const std::string& socket, std::string_view what) {
 Result<HttpReply, ClientError> ask(const UnixHttp& http, const HttpRequest& request, std::chrono::milliseconds time,
                                    UnixHttp::Wires wires) {
     auto reply = http.exchange(request, {time, kMaxAnswerBytes}, wires);
-    if (!reply) return fail(to_client_error(reply.error(), http.socket_path()));
+    if (!reply) return fail(to_client_error(reply.error(), http.host().str()));
     if (!reply->good()) return fail(refused(*reply));
     return std::move(*reply);
 }
@@ -118,7 +135,7 @@ Result<rapidjson::Document, ClientError> ask_json(const UnixHttp& http, const Ht
     const auto reply = ask(http, request, time, wires);
     if (!reply) return fail(reply.error());
     auto document = parse_object(reply->body);
-    if (!document) return fail(malformed(http.socket_path(), "not a JSON object"));
+    if (!document) return fail(malformed(http.host().str(), "not a JSON object"));
     return std::move(*document);
 }
 

@@ -29,8 +29,8 @@ Result<int, ClientError> LogClient::read(std::string_view plugin, const Query& q
     const UnixHttp::Receiver receive = [&](std::string& body) { return lines(body); };
     const auto end =
         http_.stream({"GET", target_of(plugin, query), {}}, {kAnswerTime, kMaxLineBytes}, receive, {hangup_fd, -1});
-    if (!end) return fail(to_client_error(end.error(), http_.socket_path()));
-    if (lines.saw_nonsense()) return fail(malformed(http_.socket_path(), "a line that is not a JSON object"));
+    if (!end) return fail(to_client_error(end.error(), http_.host().str()));
+    if (lines.saw_nonsense()) return fail(malformed(http_.host().str(), "a line that is not a JSON object"));
     if (end->stopped_here) return 0;
     if (!end->reply.good()) return fail(refused(end->reply));
     return 0;

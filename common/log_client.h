@@ -24,7 +24,7 @@ public:
     /// One line, as the daemon wrote it: Time, Stream, Message, Partial. Untrusted. Returns whether to go on.
     using Handler = std::function<bool(const rapidjson::Document& line)>;
 
-    explicit LogClient(std::string socket_path) noexcept : http_{std::move(socket_path)} {}
+    explicit LogClient(ControlHost host) noexcept : http_{std::move(host)} {}
 
     /// Hands on the plugin's lines until there are no more (for one who follows: the plugin was removed), `handler`
     /// wants no more, or `hangup_fd` (see UnixHttp::stream) is in error: then 0.

@@ -105,7 +105,7 @@ Result<Privileges, ClientError> ManagedClient::remote_privileges(std::string_vie
     if (!reply) return fail(reply.error());
     const auto document = parse_array(reply->body);
     auto privileges = document ? privileges_of(&*document) : std::nullopt;
-    if (!privileges) return fail(malformed(http_.socket_path(), "not a list of privileges"));
+    if (!privileges) return fail(malformed(http_.host().str(), "not a list of privileges"));
     return std::move(*privileges);
 }
 
@@ -117,7 +117,7 @@ Result<Privileges, ClientError> ManagedClient::undisclosed_access(std::string_vi
     const auto document = ask_json(http_, request, kWorkTime);
     if (!document) return fail(document.error());
     auto privileges = privileges_of(member(*document, "Undisclosed"));
-    if (!privileges) return fail(malformed(http_.socket_path(), "not a list of privileges"));
+    if (!privileges) return fail(malformed(http_.host().str(), "not a list of privileges"));
     return std::move(*privileges);
 }
 
@@ -125,7 +125,7 @@ Result<Privileges, ClientError> ManagedClient::granted_privileges(std::string_vi
     const auto document = ask_json(http_, {"GET", broker_path(name, "/privileges"), {}}, kAnswerTime);
     if (!document) return fail(document.error());
     auto privileges = privileges_of(member(*document, "Privileges"));
-    if (!privileges) return fail(malformed(http_.socket_path(), "not a list of privileges"));
+    if (!privileges) return fail(malformed(http_.host().str(), "not a list of privileges"));
     return std::move(*privileges);
 }
 
@@ -143,8 +143,8 @@ Result<rapidjson::Document, ClientError> ManagedClient::work(const HttpRequest& 
     const UnixHttp::Receiver receive = [&](std::string& body) { return lines(body); };
     const auto end = http_.stream(request, {kWorkTime, kMaxLineBytes}, receive, {-1, interrupt_fd});
     if (!error.empty()) return fail(ClientError{Kind::answered, 200, std::move(error)});
-    if (!end) return fail(to_client_error(end.error(), http_.socket_path()));
-    if (lines.saw_nonsense()) return fail(malformed(http_.socket_path(), "a progress line that is not a JSON object"));
+    if (!end) return fail(to_client_error(end.error(), http_.host().str()));
+    if (lines.saw_nonsense()) return fail(malformed(http_.host().str(), "a progress line that is not a JSON object"));
     if (!end->reply.good()) return fail(refused(end->reply));
     if (name != nullptr) *name = end->reply.plugin_name;
     return aux;
@@ -192,7 +192,7 @@ Result<ManagedClient::Plugin, ClientError> ManagedClient::inspect(std::string_vi
     auto reply = ask(http_, {"GET", docker_path(name, "/json"), {}}, kAnswerTime);
     if (!reply) return fail(reply.error());
     const auto document = parse_object(reply->body);
-    if (!document) return fail(malformed(http_.socket_path(), "not a JSON object"));
+    if (!document) return fail(malformed(http_.host().str(), "not a JSON object"));
     const rapidjson::Value* enabled = member(*document, "Enabled");
     return Plugin{string_member(*document, "Name"), string_member(*document, "PluginReference"),
                   enabled != nullptr && enabled->IsTrue(), std::move(reply->body)};
@@ -242,7 +242,7 @@ Result<ManagedClient::Staged, ClientError> ManagedClient::load(const BodyStream&
                   privileges_of(member(*aux, "Undisclosed")).value_or(Privileges{}),
                   strings_of(member(*aux, "Settings"))};
     if (!privileges || staged.digest.empty()) {
-        return fail(malformed(http_.socket_path(), "it does not say what it loaded"));
+        return fail(malformed(http_.host().str(), "it does not say what it loaded"));
     }
     staged.privileges = std::move(*privileges);
     return staged;
@@ -268,7 +268,7 @@ Result<int, ClientError> ManagedClient::save(std::string_view name, const UnixHt
                                              int interrupt_fd) const {
     const auto end = http_.stream({"GET", broker_path(name, "/save"), {}}, {kWorkTime, kMaxWaitingBytes}, receive,
                                   {-1, interrupt_fd});
-    if (!end) return fail(to_client_error(end.error(), http_.socket_path()));
+    if (!end) return fail(to_client_error(end.error(), http_.host().str()));
     if (!end->reply.good()) return fail(refused(end->reply));
     return 0;
 }

@@ -72,7 +72,7 @@ public:
         std::string json;
     };
 
-    explicit ManagedClient(std::string socket_path) noexcept : http_{std::move(socket_path)} {}
+    explicit ManagedClient(ControlHost host) noexcept : http_{std::move(host)} {}
 
     /// Asks the registry of `remote`. `auth` is for X-Registry-Auth, in all of these, empty for none.
     [[nodiscard]] Result<Privileges, ClientError> remote_privileges(std::string_view remote,

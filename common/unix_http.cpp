@@ -43,8 +43,48 @@ Failure<TransportError> connect_failure(int code) {
     }
 }
 
-/// A connected socket, non-blocking. connect(2) on a Unix socket whose backlog is full does not go on in the
-/// background: the only way to wait for a place, with a deadline, is a blocking connect under SO_SNDTIMEO (unix(7)).
+/// Ours: ssh may have to ask a person for a password first.
+constexpr std::chrono::minutes kTunnelTime{2};
+
+using Outcome = Result<UnixHttp::Streamed, TransportError>;
+
+Outcome perform_through(const Tunnel& tunnel, const HttpRequest& request, UnixHttp::Limits limits,
+                        const UnixHttp::Receiver* receive, UnixHttp::Wires wires) {
+    const auto deadline = std::chrono::steady_clock::now() + limits.time + kTunnelTime;
+    const auto connection = tunnel.open();
+    if (!connection) return failure(Kind::tunnel_failed, connection.error().message);
+    Outcome outcome = http_exchange((*connection)->take_socket(), request, deadline, limits, receive, wires);
+    if (outcome || outcome.error().kind != Kind::disconnected) return outcome;
+    std::string complaint = (*connection)->complaint();
+    return complaint.empty() ? std::move(outcome) : failure(Kind::tunnel_failed, std::move(complaint));
+}
+
+Outcome perform(const ControlHost& host, const HttpRequest& request, UnixHttp::Limits limits,
+                const UnixHttp::Receiver* receive, UnixHttp::Wires wires) {
+    if (host.tunnel() != nullptr) return perform_through(*host.tunnel(), request, limits, receive, wires);
+    const auto deadline = std::chrono::steady_clock::now() + limits.time;
+    auto socket = connect_to(host.str(), std::min(limits.time, kConnectTime));
+    if (!socket) return fail(socket.error());
+    return http_exchange(std::move(*socket), request, deadline, limits, receive, wires);
+}
+
+std::string percent_encoded(std::string_view text, std::string_view kept) {
+    std::string out;
+    for (const char c : text) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (plain || kept.find(c) != std::string_view::npos) {
+            out += c;
+        } else {
+            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+// connect(2) on a Unix socket whose backlog is full does not go on in the
+// background: the only way to wait for a place, with a deadline, is a blocking connect under SO_SNDTIMEO (unix(7)).
 Result<UniqueFd, TransportError> connect_to(const std::string& path, std::chrono::milliseconds time) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -66,39 +106,15 @@ Result<UniqueFd, TransportError> connect_to(const std::string& path, std::chrono
     return socket;
 }
 
-Result<UnixHttp::Streamed, TransportError> perform(const std::string& path, const HttpRequest& request,
-                                                   UnixHttp::Limits limits, const UnixHttp::Receiver* receive,
-                                                   UnixHttp::Wires wires) {
-    const auto deadline = std::chrono::steady_clock::now() + limits.time;
-    auto socket = connect_to(path, std::min(limits.time, kConnectTime));
-    if (!socket) return fail(socket.error());
-    return http_exchange(std::move(*socket), request, deadline, limits, receive, wires);
-}
-
-std::string percent_encoded(std::string_view text, std::string_view kept) {
-    std::string out;
-    for (const char c : text) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (plain || kept.find(c) != std::string_view::npos) {
-            out += c;
-        } else {
-            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-        }
-    }
-    return out;
-}
-
-}  // namespace
-
 Result<HttpReply, TransportError> UnixHttp::exchange(const HttpRequest& request, Limits limits, Wires wires) const {
-    auto outcome = perform(path_, request, limits, nullptr, wires);
+    auto outcome = perform(host_, request, limits, nullptr, wires);
     if (!outcome) return fail(outcome.error());
     return std::move(outcome->reply);
 }
 
 Result<UnixHttp::Streamed, TransportError> UnixHttp::stream(const HttpRequest& request, Limits limits,
                                                             const Receiver& receive, Wires wires) const {
-    return perform(path_, request, limits, &receive, wires);
+    return perform(host_, request, limits, &receive, wires);
 }
 
 std::string percent_encoded_path(std::string_view text) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/control_host.h"
+#include "common/os/unique_fd.h"
 #include "common/result.h"
 
 namespace brokerd {
@@ -50,22 +52,23 @@ struct TransportError {
         disconnected,  ///< the other side went away before its answer was complete
         malformed,     ///< what came is not HTTP/1.1
         too_large,
-        body_failed,  ///< the request's own body could not be read whole; `detail` is the reason
-        interrupted,  ///< by Wires::interrupt_fd
+        body_failed,    ///< the request's own body could not be read whole; `detail` is the reason
+        interrupted,    ///< by Wires::interrupt_fd
+        tunnel_failed,  ///< what carries the bytes to another host says why in `detail`
     };
 
     Kind kind = Kind::cannot_connect;
     std::string detail;  ///< the system's or the parser's words, may be empty
 };
 
-/// One HTTP/1.1 exchange over a Unix socket at a time, a connection for each.
+/// One HTTP/1.1 exchange over a Unix socket, or a tunnel to one, at a time, a connection for each.
 /// Every exchange is bounded in time and size, whatever the other side does; nothing here raises SIGPIPE.
 /// Thread: any; a call waits until its exchange ended.
 class UnixHttp {
 public:
     struct Limits {
-        /// From connecting to the last byte; for a stream, to the end of the header. Where the request's body is a
-        /// stream too, it starts again with each piece of it.
+        /// From connecting to the last byte; for a stream, to the end of the header; more through a tunnel. Where the
+        /// request's body is a stream too, it starts again with each piece of it.
         std::chrono::milliseconds time;
         std::size_t body_bytes;  ///< for a stream: of one piece of the body that the receiver has not taken
     };
@@ -81,7 +84,7 @@ public:
     /// Takes bytes from the front of `body`, as many as it likes, by erasing them; false ends the stream.
     using Receiver = std::function<bool(std::string& body)>;
 
-    explicit UnixHttp(std::string socket_path) noexcept : path_{std::move(socket_path)} {}
+    explicit UnixHttp(ControlHost host) noexcept : host_{std::move(host)} {}
 
     [[nodiscard]] Result<HttpReply, TransportError> exchange(const HttpRequest& request, Limits limits,
                                                              Wires wires = {-1, -1}) const;
@@ -92,11 +95,15 @@ public:
     [[nodiscard]] Result<Streamed, TransportError> stream(const HttpRequest& request, Limits limits,
                                                           const Receiver& receive, Wires wires) const;
 
-    [[nodiscard]] const std::string& socket_path() const noexcept { return path_; }
+    [[nodiscard]] const ControlHost& host() const noexcept { return host_; }
 
 private:
-    std::string path_;
+    ControlHost host_;
 };
+
+/// A connected socket. Waits for a place in the backlog, at most `time`.
+[[nodiscard]] Result<UniqueFd, TransportError> connect_to(const std::string& socket_path,
+                                                          std::chrono::milliseconds time);
 
 /// `text` for a place in a path: letters, digits and "-._~/:" stay, all else becomes %XX. A part that is "." or ".."
 /// is encoded too, so that it stays a name.

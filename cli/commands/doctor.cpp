@@ -62,7 +62,7 @@ ExitStatus run(const std::string& format_text, Session& session) {
 
 Run doctor_command(CLI::App& app) {
     auto format = std::make_shared<std::string>();
-    app.add_option("--format", *format);
+    app.add_option("--format", *format, kFormatWords);
     return [format](Session& session) { return run(*format, session); };
 }
 

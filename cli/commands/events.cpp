@@ -65,9 +65,9 @@ ExitStatus run(const Flags& flags, Session& session) {
 
 Run events_command(CLI::App& app) {
     auto flags = std::make_shared<Flags>();
-    app.add_option("--replay,--since", flags->replay);
-    app.add_option("-f,--filter", flags->filters)->allow_extra_args(false);
-    app.add_option("--format", flags->format);
+    app.add_option("--replay,--since", flags->replay, "active");
+    app.add_option("-f,--filter", flags->filters, "capability=")->allow_extra_args(false);
+    app.add_option("--format", flags->format, kFormatWords);
     return [flags](Session& session) { return run(*flags, session); };
 }
 

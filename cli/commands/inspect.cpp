@@ -8,6 +8,7 @@
 #include "cli/output/printable.h"
 #include "cli/plugin_fields.h"
 #include "cli/session.h"
+#include "common/json_members.h"
 
 namespace brokerd::cli {
 namespace {
@@ -17,12 +18,22 @@ struct Flags {
     std::string format;
 };
 
+/// docker's templates know an installed plugin's Id as .ID, too.
+void add_docker_id(rapidjson::Document& object) {
+    const rapidjson::Value* id = member(object, "Id");
+    if (id == nullptr) return;
+    object.AddMember("ID", rapidjson::Value{*id, object.GetAllocator()}, object.GetAllocator());
+}
+
 /// The daemon's own objects as one array, or through the template.
-std::string shown(const std::vector<std::string>& found, const Format& format) {
+std::string shown(const std::vector<std::string>& found, const Format& format, bool is_json) {
     if (format.is_default()) return indented_json(fmt::format("[{}]", fmt::join(found, ","))) + '\n';
     std::vector<rapidjson::Document> objects;
     for (const std::string& json : found) {
-        if (auto object = parse_json(json)) objects.push_back(std::move(*object));
+        auto object = parse_json(json);
+        if (!object) continue;
+        if (!is_json) add_docker_id(*object);
+        objects.push_back(std::move(*object));
     }
     return format.lines(objects);
 }
@@ -45,13 +56,14 @@ Result<std::string, ClientError> object_of(const std::string& name, const Sessio
     }
     auto plugin = session.managed().inspect(name);
     if (plugin) return view ? with_view(std::move(plugin->json), *view) : std::move(plugin->json);
+    if (!view && view.error().kind == ClientError::Kind::other_daemon) return fail(plugin.error());
     // Neither knows the name: the first said so in brokerd's words. Or the view is all there is.
     if (view || plugin.error().status == kNotFound) return view;
     return fail(plugin.error());
 }
 
 ExitStatus run(const Flags& flags, Session& session) {
-    const auto format = Format::parse(flags.format, kInspectFields);
+    const auto format = Format::parse(flags.format, kInspectFields, Template::ListStyle::brackets);
     if (!format) return session.usage_error(format.error().message);
 
     ExitStatus status = ExitStatus::success;
@@ -66,7 +78,7 @@ ExitStatus run(const Flags& flags, Session& session) {
         status = session.failure(json.error());
         if (status == ExitStatus::no_daemon) return status;  // it would be so for every other name
     }
-    session.out.write(shown(found, *format));
+    session.out.write(shown(found, *format, flags.format == "json"));
     return status;
 }
 
@@ -75,7 +87,7 @@ ExitStatus run(const Flags& flags, Session& session) {
 Run inspect_command(CLI::App& app) {
     auto flags = std::make_shared<Flags>();
     app.add_option("NAME", flags->names)->required();
-    app.add_option("-f,--format", flags->format);
+    app.add_option("-f,--format", flags->format, kFormatWords);
     return [flags](Session& session) { return run(*flags, session); };
 }
 

@@ -75,7 +75,7 @@ ExitStatus run(const Flags& flags, Session& session) {
         session.out.write(format->line(line));
         return session.out.flush();
     };
-    const LogClient client{session.client().socket_path()};
+    const LogClient client{session.client().host()};
     // Whoever reads our output may leave while nothing happens: the stream then ends without waiting for a line.
     const auto end = client.read(flags.name, {flags.follow, flags.tail, flags.since}, show, session.out.fd());
     return end ? ExitStatus::success : session.failure(end.error());
@@ -87,10 +87,10 @@ Run logs_command(CLI::App& app) {
     auto flags = std::make_shared<Flags>();
     app.add_option("NAME", flags->name)->required();
     app.add_flag("-f,--follow", flags->follow);
-    app.add_option("-n,--tail", flags->tail);
+    app.add_option("-n,--tail", flags->tail, "all");
     app.add_option("--since", flags->since);
     app.add_flag("-t,--timestamps", flags->timestamps);
-    app.add_option("--format", flags->format);
+    app.add_option("--format", flags->format, kFormatWords);
     return [flags](Session& session) { return run(*flags, session); };
 }
 

@@ -54,7 +54,7 @@ ExitStatus run(const Flags& flags, Session& session) {
 Run save_command(CLI::App& app) {
     auto flags = std::make_shared<Flags>();
     app.add_option("NAME", flags->name)->required();
-    app.add_option("-o,--output", flags->output);
+    app.add_option("-o,--output", flags->output, kFileWords);
     return [flags](Session& session) { return run(*flags, session); };
 }
 

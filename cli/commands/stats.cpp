@@ -67,7 +67,7 @@ Run stats_command(CLI::App& app) {
     app.add_flag("-m,--methods", flags->choice.methods);
     app.add_flag("--no-stream", flags->no_stream);
     app.add_option("--interval", flags->interval);
-    app.add_option("--format", flags->format);
+    app.add_option("--format", flags->format, kFormatWords);
     return [flags](Session& session) { return run(*flags, session); };
 }
 

@@ -70,7 +70,7 @@ ExitStatus run(const std::string& format_text, Session& session) {
     if (!format) return session.usage_error(format.error().message);
 
     const auto server = session.client().version();
-    const std::string& socket = session.client().socket_path();
+    const std::string& socket = session.client().host().str();
     if (!format->is_default()) {
         std::vector<rapidjson::Document> both;
         both.push_back(client_and(server ? &server->document : nullptr, socket));
@@ -87,7 +87,7 @@ ExitStatus run(const std::string& format_text, Session& session) {
 
 Run version_command(CLI::App& app) {
     auto format = std::make_shared<std::string>();
-    app.add_option("--format", *format);
+    app.add_option("--format", *format, kFormatWords);
     return [format](Session& session) { return run(*format, session); };
 }
 

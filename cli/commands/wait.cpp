@@ -135,7 +135,7 @@ ExitStatus run(const Flags& flags, Session& session) {
 Run wait_command(CLI::App& app) {
     auto flags = std::make_shared<Flags>();
     app.add_option("NAME", flags->names)->required();
-    app.add_option("--for", flags->condition);
+    app.add_option("--for", flags->condition, fmt::format("{}", fmt::join(kConditions, " ")));
     app.add_option("--timeout", flags->timeout);
     return [flags](Session& session) { return run(*flags, session); };
 }

@@ -117,11 +117,21 @@ std::string to_terminal(std::string_view markdown) {
     return out;
 }
 
+/// The first character of `text`, which is UTF-8 and not ASCII, as roff writes it in ASCII.
+std::string roff_character(std::string_view text) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(at < text.size() ? text[at] : 0); };
+    const unsigned length = byte(0) >= 0xF0 ? 4 : byte(0) >= 0xE0 ? 3 : 2;
+    unsigned code = byte(0) & (0x7Fu >> length);
+    for (std::size_t i = 1; i < length; ++i) code = code << 6 | (byte(i) & 0x3Fu);
+    return fmt::format("\\[u{:04X}]", code);
+}
+
 /// A backslash, and what man(7) would take for a request at the start of a line, made plain.
 std::string roff_text(std::string_view text, bool marks) {
     std::string out;
     bool bold = false;
-    for (const char c : text) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
         if (c == '`' && marks) {
             bold = !bold;
             out += bold ? "\\fB" : "\\fR";
@@ -129,6 +139,9 @@ std::string roff_text(std::string_view text, bool marks) {
             out += "\\e";
         } else if (c == '-') {
             out += "\\-";
+        } else if (static_cast<unsigned char>(c) >= 0x80) {
+            out += roff_character(text.substr(i));
+            while (i + 1 < text.size() && (static_cast<unsigned char>(text[i + 1]) & 0xC0) == 0x80) ++i;
         } else {
             out += c;
         }
@@ -137,20 +150,21 @@ std::string roff_text(std::string_view text, bool marks) {
     return out;
 }
 
-/// The body of a help text; `nested` is for a command, whose sections are parts of the page's section COMMANDS.
-std::string to_roff(std::string_view markdown, bool nested) {
+/// The heading of a section: manual pages call the usage so.
+std::string section_heading(std::string_view name) {
+    return name == "Usage" ? "SYNOPSIS" : capitals(name);
+}
+
+/// A help text from its first section on: what stands before is the page's NAME.
+std::string to_roff(std::string_view markdown) {
     std::string out;
     Kind before = Kind::blank;
     for (const Line& line : lines(markdown)) {
         if (before == Kind::example && line.kind != Kind::example && line.kind != Kind::blank) out += ".fi\n.RE\n";
         const bool in_example = before == Kind::example && line.kind == Kind::blank;
         switch (line.kind) {
-            case Kind::title:
-                if (nested) out += fmt::format(".SS {}\n", roff_text(line.text, true));
-                break;
             case Kind::section:
-                out += nested ? fmt::format(".PP\n.I {}\n", roff_text(line.text, true))
-                              : fmt::format(".SH {}\n", capitals(line.text));
+                out += fmt::format(".SH {}\n", section_heading(line.text));
                 break;
             case Kind::item: {
                 const std::size_t colon = std::min(line.text.find(": "), line.text.size());
@@ -166,6 +180,7 @@ std::string to_roff(std::string_view markdown, bool nested) {
                 if (before == Kind::blank) out += ".PP\n";
                 out += roff_text(line.text, true) + '\n';
                 break;
+            case Kind::title:
             case Kind::blank:
                 break;
         }
@@ -173,6 +188,20 @@ std::string to_roff(std::string_view markdown, bool nested) {
     }
     if (before == Kind::example) out += ".fi\n.RE\n";
     return out;
+}
+
+std::string page_name(const Command& command) {
+    return fmt::format("pluginctl-{}", command.name);
+}
+
+/// What every page begins with. `name` as it is typed.
+std::string page_head(const std::string& name, std::string_view markdown) {
+    return fmt::format(".TH \"{}\" 1 \"\" \"brokerd {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n", capitals(name),
+                       BROKERD_VERSION, roff_text(name, false), roff_text(summary(markdown), false));
+}
+
+std::string_view from_first_section(std::string_view markdown) {
+    return markdown.substr(std::min(markdown.find("\n## "), markdown.size() - 1) + 1);
 }
 
 /// Cuts the program's text where the commands belong: after the heading "## Commands".
@@ -212,11 +241,17 @@ std::string program_help(std::span<const Command> commands) {
 
 std::string manual_page(std::span<const Command> commands) {
     const auto [before, after] = around_commands();
-    std::string out = fmt::format(".TH PLUGINCTL 1 \"\" \"brokerd {}\" \"User Commands\"\n.SH NAME\npluginctl \\- {}\n",
-                                  BROKERD_VERSION, summary(help::pluginctl));
-    out += to_roff(before.substr(std::min(before.find("\n## "), before.size()) + 1), false);
-    for (const Command& command : commands) out += to_roff(command.help, true);
-    return out + to_roff(after, false);
+    std::string out = page_head("pluginctl", help::pluginctl) + to_roff(from_first_section(before));
+    for (const Command& command : commands) {
+        out += fmt::format(".TP\n\\fB{}\\fR\n{}; see\n.BR {} (1).\n", roff_text(name_and_alias(command), false),
+                           roff_text(summary(command.help), false), roff_text(page_name(command), false));
+    }
+    return out + to_roff(after);
+}
+
+std::string manual_page(const Command& command) {
+    return page_head(page_name(command), command.help) + to_roff(from_first_section(command.help)) +
+           ".SH SEE ALSO\n.BR pluginctl (1)\n";
 }
 
 }  // namespace brokerd::cli

@@ -7,7 +7,7 @@
 #include "cli/command.h"
 
 /// The help texts are Markdown files, commands/NAME.md, built into the program: one source for `--help` and the manual
-/// page. Of Markdown they use: "# Title", the summary in the next paragraph, "## Section", paragraphs, "- " lists,
+/// pages. Of Markdown they use: "# Title", the summary in the next paragraph, "## Section", paragraphs, "- " lists,
 /// blocks indented by four blanks, and `code`.
 namespace brokerd::cli {
 
@@ -19,7 +19,8 @@ namespace brokerd::cli {
 /// The program's own text, with the commands and their summaries under "Commands".
 [[nodiscard]] std::string program_help(std::span<const Command> commands);
 
-/// pluginctl(1) in man(7) macros.
+/// Manual pages in man(7) macros: pluginctl(1), which names the others, and pluginctl-COMMAND(1).
 [[nodiscard]] std::string manual_page(std::span<const Command> commands);
+[[nodiscard]] std::string manual_page(const Command& command);
 
 }  // namespace brokerd::cli

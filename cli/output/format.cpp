@@ -4,14 +4,15 @@
 
 namespace brokerd::cli {
 
-Result<Format> Format::parse(std::string_view text, std::span<const std::string_view> fields) {
+Result<Format> Format::parse(std::string_view text, std::span<const std::string_view> fields,
+                             Template::ListStyle style) {
     constexpr std::string_view kTable = "table ";
     Format format;
     if (text.empty() || text == "table") return format;
     format.kind_ = text == "json" ? Kind::json : text.substr(0, kTable.size()) == kTable ? Kind::table : Kind::lines;
     if (format.kind_ == Kind::json) text = "{{json .}}";
     if (format.kind_ == Kind::table) text.remove_prefix(kTable.size());
-    auto parsed = Template::parse(text, fields);
+    auto parsed = Template::parse(text, fields, style);
     if (!parsed) return fail(parsed.error());
     format.template_ = std::move(*parsed);
     return format;

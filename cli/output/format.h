@@ -12,12 +12,16 @@
 
 namespace brokerd::cli {
 
+/// For completion: the values of --format that are words.
+inline constexpr const char* kFormatWords = "json table";
+
 /// What `--format` asks for, shared by all commands that have it.
 class Format {
 public:
     /// "" and "table": the command's own layout; "json": one object a line; else a template, and with "table " before
     /// it a table of the template's tab-separated cells. `fields` as for Template::parse().
-    [[nodiscard]] static Result<Format> parse(std::string_view text, std::span<const std::string_view> fields);
+    [[nodiscard]] static Result<Format> parse(std::string_view text, std::span<const std::string_view> fields,
+                                              Template::ListStyle style = Template::ListStyle::commas);
 
     /// Whether the command prints in its own layout.
     [[nodiscard]] bool is_default() const noexcept { return kind_ == Kind::own; }

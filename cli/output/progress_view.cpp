@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/output/colours.h"
 #include "cli/output/printable.h"
 #include "cli/output/terminal_size.h"
 #include "cli/output/units.h"
@@ -121,7 +122,8 @@ void ProgressView::draw() {
         const Line& line = lines_[i];
         const std::string text = label(line.id, line.status);
         const std::size_t left = size.columns - std::min(size.columns, width(text));
-        picture += shortened(text + counted(line.current, line.total, left), size.columns) + "\x1b[K\n";
+        const std::string whole = shortened(text + counted(line.current, line.total, left), size.columns);
+        picture += coloured(whole, out_.has_colours() ? colour_of_progress(line.status) : Colour::none) + "\x1b[K\n";
     }
     drawn_ = visible.size();
     if (visible.size() < lines_.size()) {

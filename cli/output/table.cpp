@@ -20,12 +20,12 @@ std::vector<std::size_t> column_widths(const std::vector<std::vector<std::string
 
 }  // namespace
 
-std::string aligned(const std::vector<std::vector<std::string>>& rows) {
+std::string aligned(const std::vector<std::vector<std::string>>& rows, const Painter& paint) {
     const std::vector<std::size_t> widths = column_widths(rows);
     std::string out;
     for (const auto& row : rows) {
         for (std::size_t i = 0; i < row.size(); ++i) {
-            out += row[i];
+            out += paint && &row != &rows.front() ? paint(i, row[i]) : row[i];
             if (i + 1 < row.size()) out.append(widths[i] + kGap - width(row[i]), ' ');
         }
         out += '\n';

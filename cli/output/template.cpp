@@ -1,102 +1,163 @@
 #include "cli/output/template.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cctype>
+#include <deque>
+#include <utility>
 
 #include "cli/output/printable.h"
-#include "common/json.h"
 
 namespace brokerd::cli {
 namespace {
 
-std::string json_text(const rapidjson::Value& value) {
-    rapidjson::StringBuffer buffer;
-    JsonWriter writer{buffer};
-    value.Accept(writer);
-    return printable_json({buffer.GetString(), buffer.GetSize()});
-}
+using namespace template_syntax;
+using rapidjson::Value;
 
-std::string plain_text(const rapidjson::Value& value) {
-    if (value.IsNull()) return {};
-    if (value.IsString()) return printable({value.GetString(), value.GetStringLength()});
-    if (!value.IsArray()) return json_text(value);
-    std::string out;
-    for (const auto& item : value.GetArray()) {
-        if (!out.empty()) out += ',';
-        out += plain_text(item);
+/// Fills in a template. Values are borrowed: from the object, or from what this has made.
+class Evaluation {
+public:
+    Evaluation(const Value& object, ListStyle style) : object_{object}, style_{style} {}
+
+    void run(const std::vector<Node>& nodes, const Value& dot) {
+        const std::size_t known = variables_.size();
+        for (const Node& node : nodes) run(node, dot);
+        variables_.resize(known);
     }
-    return out;
-}
 
-const rapidjson::Value* find(const rapidjson::Value& object, const std::vector<std::string>& path) {
-    const rapidjson::Value* value = &object;
-    for (const std::string& name : path) {
-        if (!value->IsObject()) return nullptr;
-        const auto member = value->FindMember(name);
-        if (member == value->MemberEnd()) return nullptr;
-        value = &member->value;
-    }
-    return value;
-}
+    [[nodiscard]] std::string take() { return std::move(out_); }
 
-/// docker takes \t and \n in a template for the characters: they are hard to type in a shell.
-std::string with_escapes(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char next = text[i] == '\\' && i + 1 < text.size() ? text[i + 1] : '\0';
-        if (next == 't' || next == 'n') {
-            out += next == 't' ? '\t' : '\n';
-            ++i;
+private:
+    void run(const Node& node, const Value& dot) {
+        if (node.kind == Node::Kind::text) {
+            out_ += node.text;
+            return;
+        }
+        const std::size_t known = variables_.size();
+        const Value& value = evaluate(node.pipeline, dot);
+        if (node.kind == Node::Kind::range) {
+            run_range(node, value, dot);
+        } else if (node.kind == Node::Kind::print) {
+            if (!node.pipeline.names.empty()) return assign(node.pipeline, {&value});
+            print(value, node.pipeline);
+            return;
         } else {
-            out += text[i];
+            assign(node.pipeline, {&value});
+            if (is_true(value))
+                run(node.body, node.kind == Node::Kind::with ? value : dot);
+            else
+                run(node.otherwise, dot);
+        }
+        variables_.resize(known);
+    }
+
+    void print(const Value& value, const Pipeline& pipeline) {
+        const std::string text = text_of(value, style_);
+        // What somebody has written himself, println's line feed, is his; JSON is made printable as JSON.
+        const std::string& last = pipeline.calls.back().function;
+        const bool is_json = last == "json" || value.IsObject();
+        out_ += is_json ? printable_json(text) : last.substr(0, 5) == "print" ? printable_lines(text) : printable(text);
+    }
+
+    /// `[i,] item :=` of a range get both; all others take one value.
+    void assign(const Pipeline& pipeline, std::vector<const Value*> values) {
+        if (pipeline.names.size() < values.size()) values.erase(values.begin());
+        for (std::size_t i = 0; i < pipeline.names.size() && i < values.size(); ++i) {
+            Variable* known = pipeline.declares ? nullptr : find(pipeline.names[i]);
+            if (known != nullptr)
+                known->value = values[i];
+            else
+                variables_.push_back({pipeline.names[i], values[i]});
         }
     }
-    return out;
-}
 
-std::string_view trimmed(std::string_view text) {
-    const std::size_t first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-/// "TLS.Verify" as its parts; nothing for the empty text, which means the whole object.
-std::vector<std::string> parts(std::string_view path) {
-    std::vector<std::string> out;
-    while (!path.empty()) {
-        const std::size_t end = std::min(path.find('.'), path.size());
-        out.emplace_back(path.substr(0, end));
-        path.remove_prefix(std::min(end + 1, path.size()));
+    void run_range(const Node& node, const Value& value, const Value& dot) {
+        const bool has_items = (value.IsArray() && !value.Empty()) || (value.IsObject() && !value.ObjectEmpty());
+        if (!has_items) return run(node.otherwise, dot);
+        const std::size_t known = variables_.size();
+        const auto item = [&](const Value& key, const Value& one) {
+            assign(node.pipeline, {&key, &one});
+            run(node.body, one);
+            variables_.resize(known);
+        };
+        if (value.IsArray()) {
+            for (rapidjson::SizeType i = 0; i < value.Size(); ++i) item(keep(Value{i}), value[i]);
+            return;
+        }
+        // In the order of their keys, as Go does it.
+        std::vector<const Value::Member*> members;
+        for (const auto& member : value.GetObject()) members.push_back(&member);
+        std::sort(members.begin(), members.end(), [](const auto* a, const auto* b) {
+            return std::string_view{a->name.GetString()} < std::string_view{b->name.GetString()};
+        });
+        for (const auto* member : members) item(member->name, member->value);
     }
-    return out;
-}
 
-/// Whether `field` is "Config.*" and `path` something like "Config.Env".
-bool is_below(std::string_view path, std::string_view field) {
-    if (field.size() < 2 || field.substr(field.size() - 2) != ".*") return false;
-    field.remove_suffix(1);
-    return path.size() > field.size() && path.substr(0, field.size()) == field;
-}
+    const Value& evaluate(const Pipeline& pipeline, const Value& dot) {
+        const Value* last = nullptr;
+        for (const Call& call : pipeline.calls) {
+            std::vector<const Value*> operands;
+            for (const Operand& operand : call.operands) operands.push_back(&evaluate(operand, dot));
+            if (last != nullptr) operands.push_back(last);
+            last = call.function.empty()
+                       ? operands.front()
+                       : &keep(call_function(call.function, operands, style_, memory_.GetAllocator()));
+        }
+        return *last;
+    }
 
-/// What stands between {{ and }}.
-Result<Template::Field> parse_action(std::string_view action, std::span<const std::string_view> fields) {
-    std::string_view rest = trimmed(action);
-    const bool as_json = rest.substr(0, 5) == "json ";
-    if (as_json) rest = trimmed(rest.substr(5));
-    const bool known_form = !rest.empty() && rest.front() == '.' && rest.find(' ') == std::string_view::npos;
-    if (!known_form || (rest == "." && !as_json)) {
-        return fail(fmt::format(
-            "cannot use {{{{{}}}}} in a format: write {{{{.Field}}}}, {{{{json .Field}}}} or {{{{json .}}}}", action));
+    const Value& evaluate(const Operand& operand, const Value& dot) {
+        switch (operand.kind) {
+            case Operand::Kind::dot:
+                return member_of(dot, operand.path);
+            case Operand::Kind::variable: {
+                if (operand.variable.empty()) return member_of(object_, operand.path);
+                const Variable* variable = find(operand.variable);
+                return variable == nullptr ? nothing_ : member_of(*variable->value, operand.path);
+            }
+            case Operand::Kind::group:
+                return member_of(evaluate(operand.group.front(), dot), operand.path);
+            case Operand::Kind::literal:
+                break;
+        }
+        if (const auto* text = std::get_if<std::string>(&operand.value))
+            return keep(Value{*text, memory_.GetAllocator()});
+        if (const auto* number = std::get_if<std::int64_t>(&operand.value)) return keep(Value{*number});
+        if (const auto* truth = std::get_if<bool>(&operand.value)) return keep(Value{*truth});
+        return nothing_;
     }
-    rest.remove_prefix(1);
-    const auto is_rest = [&](std::string_view field) { return rest == field || is_below(rest, field); };
-    if (!rest.empty() && std::none_of(fields.begin(), fields.end(), is_rest)) {
-        return fail(fmt::format("there is no field .{} here; the fields are .{}", rest, fmt::join(fields, ", .")));
+
+    const Value& member_of(const Value& object, const std::vector<std::string>& path) {
+        const Value* value = &object;
+        for (const std::string& name : path) {
+            if (!value->IsObject()) return nothing_;
+            const auto member = value->FindMember(name);
+            if (member == value->MemberEnd()) return nothing_;
+            value = &member->value;
+        }
+        return *value;
     }
-    return Template::Field{parts(rest), as_json};
-}
+
+    const Value& keep(Value value) { return made_.emplace_back(std::move(value)); }
+
+    struct Variable {
+        std::string name;
+        const Value* value;
+    };
+
+    Variable* find(const std::string& name) {
+        const auto found =
+            std::find_if(variables_.rbegin(), variables_.rend(), [&](const Variable& one) { return one.name == name; });
+        return found == variables_.rend() ? nullptr : &*found;
+    }
+
+    const Value& object_;
+    const ListStyle style_;
+    const Value nothing_;
+    rapidjson::Document memory_;
+    std::deque<Value> made_;
+    std::vector<Variable> variables_;
+    std::string out_;
+};
 
 std::string capitals(std::string text) {
     std::transform(text.begin(), text.end(), text.begin(),
@@ -104,52 +165,51 @@ std::string capitals(std::string text) {
     return text;
 }
 
+/// The first field that a pipeline is about.
+const std::string* field_of(const Pipeline& pipeline) {
+    for (const Call& call : pipeline.calls) {
+        for (const Operand& operand : call.operands) {
+            if (!operand.path.empty()) return &operand.path.back();
+            if (const std::string* field = operand.group.empty() ? nullptr : field_of(operand.group.front()))
+                return field;
+        }
+    }
+    return nullptr;
+}
+
+std::string heading_of(const std::vector<Node>& nodes) {
+    std::string out;
+    for (const Node& node : nodes) {
+        if (node.kind == Node::Kind::text) {
+            out += node.text;
+        } else if (node.kind != Node::Kind::print) {
+            out += heading_of(node.body);
+        } else if (const std::string* field = node.pipeline.names.empty() ? field_of(node.pipeline) : nullptr) {
+            out += capitals(*field);
+        }
+    }
+    return out;
+}
+
 }  // namespace
 
-Result<Template> Template::parse(std::string_view text, std::span<const std::string_view> fields) {
+Result<Template> Template::parse(std::string_view text, std::span<const std::string_view> fields, ListStyle style) {
+    auto nodes = template_syntax::parse(text, fields);
+    if (!nodes) return fail(nodes.error());
     Template result;
-    while (!text.empty()) {
-        const std::size_t open = text.find("{{");
-        if (open != 0) result.pieces_.emplace_back(Text{with_escapes(text.substr(0, open))});
-        if (open == std::string_view::npos) break;
-        const std::size_t close = text.find("}}", open);
-        if (close == std::string_view::npos) return fail("a {{ in the format has no }}");
-        auto field = parse_action(text.substr(open + 2, close - open - 2), fields);
-        if (!field) return fail(field.error());
-        result.pieces_.emplace_back(std::move(*field));
-        text.remove_prefix(close + 2);
-    }
+    result.nodes_ = std::move(*nodes);
+    result.style_ = style;
     return result;
 }
 
 std::string Template::apply(const rapidjson::Value& object) const {
-    std::string out;
-    for (const Piece& piece : pieces_) {
-        if (const Text* text = std::get_if<Text>(&piece)) {
-            out += text->text;
-            continue;
-        }
-        const Field& field = std::get<Field>(piece);
-        const rapidjson::Value* value = find(object, field.path);
-        if (value != nullptr) {
-            out += field.as_json ? json_text(*value) : plain_text(*value);
-        } else if (field.as_json) {
-            out += "null";
-        }
-    }
-    return out;
+    Evaluation evaluation{object, style_};
+    evaluation.run(nodes_, object);
+    return evaluation.take();
 }
 
 std::string Template::heading() const {
-    std::string out;
-    for (const Piece& piece : pieces_) {
-        if (const Text* text = std::get_if<Text>(&piece)) {
-            out += text->text;
-        } else if (const Field& field = std::get<Field>(piece); !field.path.empty()) {
-            out += capitals(field.path.back());
-        }
-    }
-    return out;
+    return heading_of(nodes_);
 }
 
 }  // namespace brokerd::cli

@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include <csignal>
 
 #include "common/os/system_error.h"
+#include "common/os/unique_fd.h"
 
 namespace brokerd::cli {
 namespace {
@@ -72,6 +75,14 @@ ChildProcess::~ChildProcess() {
     if (pid_ == 0) return;
     ::kill(pid_, SIGKILL);
     (void)wait();
+}
+
+std::optional<int> ChildProcess::wait_for(std::chrono::milliseconds time) {
+    if (pid_ == 0) return status_;
+    const UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0))};
+    pollfd ended{process.get(), POLLIN, 0};
+    if (::poll(&ended, 1, static_cast<int>(time.count())) == 0) return std::nullopt;
+    return wait();
 }
 
 int ChildProcess::wait() {

@@ -2,6 +2,8 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +34,8 @@ public:
 
     /// Waits for its end. Its exit status, or 128 and the signal that ended it.
     [[nodiscard]] int wait();
+    /// The same, for so long at most; nothing where it still runs then.
+    [[nodiscard]] std::optional<int> wait_for(std::chrono::milliseconds time);
 
 private:
     explicit ChildProcess(pid_t pid) noexcept : pid_{pid} {}

@@ -34,7 +34,7 @@ TEST_CASE("wrong arguments are one line and status 2", "[cli]") {
                                                {"completion", "tcsh"},
                                                {"doctor", "x"},
                                                {"version", "--format", "{{"},
-                                               {"-H", "ssh://host", "ls"},
+                                               {"-H", "ssh://-host", "ls"},
                                                {"ls", "-H", "tcp://1.2.3.4:5"}}) {
         CAPTURE(arguments);
         const Ran ran = run_cli(arguments);

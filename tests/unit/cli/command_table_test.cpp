@@ -58,17 +58,35 @@ TEST_CASE("every command has a title, a summary, and a name of its own", "[cli]"
     }
 }
 
-TEST_CASE("the manual page has every command and no stray request", "[cli]") {
-    const std::string page = run_cli({"--man-page"}).out;
-    CHECK_THAT(page, Catch::StartsWith(".TH PLUGINCTL 1"));
-    for (const Command& command : command_table())
-        CHECK_THAT(page, Catch::Contains(".SS pluginctl " + std::string{command.name}));
-    const std::set<std::string> known{".TH", ".SH", ".SS", ".PP", ".TP", ".RS", ".RE", ".nf", ".fi", ".I"};
+/// Whether every line is text or one of the requests that the pages use, and none is empty.
+void check_requests(const std::string& page) {
+    const std::set<std::string> known{".TH", ".SH", ".PP", ".TP", ".RS", ".RE", ".nf", ".fi", ".BR"};
     std::istringstream lines{page};
     for (std::string line; std::getline(lines, line);) {
+        CAPTURE(line);
         if (line.front() == '.') CHECK(known.count(line.substr(0, line.find(' '))) == 1);
         CHECK_FALSE(line.empty());
     }
+}
+
+TEST_CASE("every command has a manual page, and the program's page names them all", "[cli]") {
+    const std::string page = run_cli({"--man-page"}).out;
+    CHECK_THAT(page, Catch::StartsWith(".TH \"PLUGINCTL\" 1") && Catch::Contains(".SH SYNOPSIS\n"));
+    check_requests(page);
+    for (const Command& command : command_table()) {
+        const std::string name{command.name};
+        CAPTURE(name);
+        CHECK_THAT(page, Catch::Contains("\n.BR pluginctl\\-" +
+                                         std::string{name == "dial-stdio" ? "dial\\-stdio" : name} + " (1).\n"));
+        const Ran own = run_cli({"--man-page", name.c_str()});
+        CHECK(own.status == 0);
+        CHECK_THAT(own.out, Catch::StartsWith(".TH \"PLUGINCTL\\-") || Catch::StartsWith(".TH \"PLUGINCTL-"));
+        CHECK_THAT(own.out, Catch::Contains(".SH SYNOPSIS\n") && Catch::Contains(".SH OPTIONS\n") &&
+                                Catch::EndsWith(".BR pluginctl (1)\n"));
+        check_requests(own.out);
+    }
+    CHECK(run_cli({"--man-page", "list"}).out == run_cli({"--man-page", "ls"}).out);
+    CHECK(run_cli({"--man-page", "nonsense"}).status == 2);
 }
 
 }  // namespace

@@ -1,56 +1,84 @@
-#include <array>
 #include <catch2/catch.hpp>
-#include <cstdio>
-#include <memory>
 
+#include "cli/completions.h"
 #include "tests/unit/cli/run_cli.h"
 
 namespace brokerd::cli {
 namespace {
 
-/// What bash offers for `line` with the script loaded, sorted; `names` is what `pluginctl ls -q` would print.
-std::string offered(const std::string& line, const std::string& names = "") {
-    const UniqueFd script{::memfd_create("script", 0)};
-    const std::string text = run_cli({"completion", "bash"}).out + "pluginctl() { cat <<'END'\n" + names +
-                             "\nEND\n}\n" +
-                             "COMP_LINE=$1 COMP_POINT=${#1}; read -ra COMP_WORDS <<<\"$1\"\n"
-                             "[[ $1 == *' ' ]] && COMP_WORDS+=('')\n"
-                             "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _pluginctl\n"
-                             "printf '%s\\n' \"${COMPREPLY[@]}\" | sort | tr '\\n' ' '\n";
-    REQUIRE(::write(script.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-    const std::string command =
-        "bash /proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(script.get()) + " '" + line + "' 2>&1";
-    const std::unique_ptr<FILE, int (*)(FILE*)> pipe{::popen(command.c_str(), "r"), ::pclose};
-    REQUIRE(pipe);
+/// The words offered for the last of `words`, with blanks between, and no explanations.
+std::string offered(const std::vector<std::string>& words, const std::vector<std::string>& names = {},
+                    const std::string& host = "") {
+    const std::string text = completions(words, [&](const std::string& asked) {
+        CHECK(asked == host);
+        return names;
+    });
     std::string out;
-    std::array<char, 512> piece{};
-    while (std::fgets(piece.data(), static_cast<int>(piece.size()), pipe.get()) != nullptr) out += piece.data();
-    return out.substr(0, out.find_last_not_of(' ') + 1);
+    for (std::size_t start = 0; start < text.size(); start = text.find('\n', start) + 1) {
+        const std::size_t end = std::min(text.find('\t', start), text.find('\n', start));
+        out += (out.empty() ? "" : " ") + text.substr(start, end - start);
+    }
+    return out;
 }
 
-TEST_CASE("bash completes commands, flags, shells and names", "[cli]") {
-    CHECK(offered("pluginctl insp") == "inspect");
-    CHECK(offered("pluginctl --v") == "--version");
-    CHECK(offered("pluginctl ls --no") == "--no-trunc");
-    CHECK(offered("pluginctl -H /x list --q") == "--quiet");
-    CHECK(offered("pluginctl completion ba") == "bash");
-    CHECK(offered("pluginctl inspect s", "sshfs\nnfs\nvieux/sshfs:latest") == "sshfs");
-    CHECK(offered("pluginctl inspect a ", "sshfs\nnfs").find("nfs sshfs") != std::string::npos);
-    CHECK(offered("pluginctl inspect vieux/sshfs:l", "vieux/sshfs:latest") == "latest");
-    CHECK(offered("pluginctl ls s", "sshfs").empty());
+TEST_CASE("commands and flags are completed", "[cli]") {
+    CHECK(offered({"insp"}) == "inspect");
+    CHECK(offered({"dis"}) == "disable");
+    CHECK(offered({"--v"}) == "--version");
+    CHECK(offered({"-H", "/x", "list", "--q"}) == "--quiet");
+    CHECK(offered({"ls", "--no"}) == "--no-trunc");
+    CHECK(offered({"nonsense", ""}).find("ls") != std::string::npos);
+    CHECK(offered({"enable", "--", "-"}).empty());
+    CHECK(completions({"version"}, {}) == "version\tShow the versions of pluginctl and brokerd\n");
 }
 
-TEST_CASE("bash never runs or offers a name that is a command", "[cli]") {
-    CHECK(offered("pluginctl inspect x", "x$(echo pwned >&2)\nx`id`\nx;y\nx y\nxx") == "xx");
+TEST_CASE("values of flags are completed, in both ways to write them", "[cli]") {
+    CHECK(offered({"wait", "--for", ""}) == "healthy running disabled");
+    CHECK(offered({"wait", "x", "--for=d"}) == "--for=disabled");
+    CHECK(offered({"ls", "--format", ""}) == "json table");
+    CHECK(offered({"inspect", "-f", "j"}) == "json");
+    CHECK(offered({"ls", "-f", "kind="}) == "kind=legacy kind=managed");
+    CHECK(offered({"ls", "--filter=ca"}) == "--filter=capability=");
+    CHECK(offered({"ls", "--filter", "state=inv"}) == "state=invalid");
+    CHECK(offered({"events", "--filter", ""}) == "capability=");
+    CHECK(offered({"enable", "--timeout", ""}).empty());
+    CHECK(offered({"-H", "s"}) == "ssh://");
+    CHECK(offered({"ls", "--quiet=", ""}).empty());
 }
 
-TEST_CASE("the scripts for zsh and fish ask for live names", "[cli]") {
-    const std::string zsh = run_cli({"completion", "zsh"}).out;
-    CHECK_THAT(zsh, Catch::StartsWith("#compdef pluginctl\n"));
-    CHECK_THAT(zsh, Catch::Contains("pluginctl ls -q 2>/dev/null"));
-    const std::string fish = run_cli({"completion", "fish"}).out;
-    CHECK_THAT(fish, Catch::Contains("-a ls -d 'List the plugins'"));
-    CHECK_THAT(fish, Catch::Contains("-a '(pluginctl ls -q 2>/dev/null)'"));
+TEST_CASE("arguments are completed with names, files and shells, as many as there may be", "[cli]") {
+    const std::vector<std::string> names{"sshfs", "nfs", "vieux/sshfs:latest"};
+    CHECK(offered({"inspect", "s"}, names) == "sshfs");
+    CHECK(offered({"inspect", "sshfs", ""}, names) == "sshfs nfs vieux/sshfs:latest");
+    CHECK(offered({"rm", "-f", "vieux/sshfs:l"}, names) == "vieux/sshfs:latest");
+    CHECK(offered({"enable", "--timeout", "3", "n"}, names) == "nfs");
+    CHECK(offered({"enable", "nfs", ""}, names).empty());
+    CHECK(offered({"call", "nfs", ""}, names).empty());
+    CHECK(offered({"ls", ""}, names).empty());
+    CHECK(offered({"completion", "ba"}) == "bash");
+    CHECK(offered({"load", ""}) == ":files");
+    CHECK(offered({"save", "-o", ""}) == ":files");
+}
+
+TEST_CASE("names come from the host that the line names", "[cli]") {
+    CHECK(offered({"-H", "unix:///a", "enable", ""}, {"x"}, "unix:///a") == "x");
+    CHECK(offered({"enable", "--host=/b", ""}, {"x"}, "/b") == "x");
+}
+
+TEST_CASE("no name that a shell could take for more is offered", "[cli]") {
+    CHECK(offered({"inspect", ""}, {"x$(id)", "x`id`", "x;y", "x y", "x\ny", "x\ty", "-x", "", "x'y", "x\"", "x\\",
+                                    "~x", "xx"}) == "xx");
+}
+
+TEST_CASE("pluginctl answers the scripts, also where there is no daemon", "[cli]") {
+    const Ran ran = run_cli({"__complete", "-H", "/nowhere", "inspect", ""});
+    CHECK(ran.status == 0);
+    CHECK(ran.out.empty());
+    CHECK(ran.err.empty());
+    CHECK(run_cli({"__complete"}).status == 0);
+    for (const char* shell : {"bash", "zsh", "fish"}) {
+        CHECK_THAT(run_cli({"completion", shell}).out, Catch::Contains("pluginctl __complete"));
+    }
 }
 
 }  // namespace

@@ -158,7 +158,7 @@ TEST_CASE("a host is a Unix socket", "[client]") {
     CHECK(*control_socket_of("unix:///run/x.sock") == "/run/x.sock");
     CHECK(*control_socket_of("/run/x.sock") == "/run/x.sock");
     CHECK(*control_socket_of("x.sock") == "x.sock");
-    CHECK_THAT(control_socket_of("ssh://host").error().message, Catch::Contains("not supported yet"));
+    CHECK_THAT(control_socket_of("tcp://host:2375").error().message, Catch::Contains("ssh://[USER@]HOST"));
     for (const char* host : {"", "unix://", "tcp://127.0.0.1:2375", "http://x"}) {
         CAPTURE(host);
         CHECK_FALSE(control_socket_of(host));
