@@ -43,8 +43,8 @@ std::uint64_t memory() {
 }
 
 std::string host_id() {
-    constexpr sd_id128_t kBrokerd =
-        SD_ID128_MAKE(5b, 1e, 0f, 7a, 93, 3c, 4d, 26, a8, 41, 6c, d2, 70, 9f, e5, 18);  // ours, at random
+    // Ours, at random.
+    constexpr sd_id128_t kBrokerd = SD_ID128_ARRAY(5b, 1e, 0f, 7a, 93, 3c, 4d, 26, a8, 41, 6c, d2, 70, 9f, e5, 18);
     sd_id128_t id;
     if (sd_id128_get_machine_app_specific(kBrokerd, &id) < 0) return {};
     std::array<char, SD_ID128_UUID_STRING_MAX> text{};
