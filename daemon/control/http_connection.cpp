@@ -36,6 +36,13 @@ std::uint32_t HttpConnection::interest() const noexcept {
     return 0;
 }
 
+bool HttpConnection::is_idle() const {
+    if (state != State::receiving || !input.empty()) return false;
+    if (parser.end_of_input() != RequestParser::Progress::need_more) return false;
+    char next = 0;
+    return ::recv(socket_.get(), &next, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
 HttpConnection::Io HttpConnection::read() {
     std::array<char, 16384> buffer;
     if (input.size() >= kMaxInputBytes) return Io::would_block;

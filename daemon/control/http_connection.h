@@ -38,6 +38,8 @@ public:
     /// What epoll should wait for in this state.
     [[nodiscard]] std::uint32_t interest() const noexcept;
 
+    /// Whether nothing of a request is here, not even in the socket.
+    [[nodiscard]] bool is_idle() const;
     /// Appends to input() what has arrived, up to a bounded amount.
     [[nodiscard]] Io read();
     /// Throws away what has arrived.

@@ -137,9 +137,12 @@ void HttpServer::run_mail() {
 }
 
 void HttpServer::accept_some() {
-    for (int i = 0; i < kAcceptsAtOnce && connections_.size() - streams_ < limits_.connections; ++i) {
+    for (int i = 0; i < kAcceptsAtOnce; ++i) {
+        HttpConnection* const to_make_room = is_full() ? longest_idle() : nullptr;
+        if (is_full() && to_make_room == nullptr) return;
         UniqueFd socket{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
         if (socket) {
+            if (to_make_room != nullptr) close(*to_make_room);
             add(std::move(socket));
             continue;
         }
@@ -172,7 +175,16 @@ void HttpServer::add(UniqueFd socket) {
 /// Opens or shuts the door, after each round of the loop.
 void HttpServer::admit() {
     if (out_of_descriptors_until_ && Clock::now() >= *out_of_descriptors_until_) out_of_descriptors_until_.reset();
-    watch_listener(!out_of_descriptors_until_ && connections_.size() - streams_ < limits_.connections);
+    watch_listener(!out_of_descriptors_until_ && (!is_full() || longest_idle() != nullptr));
+}
+
+/// Between two requests, or before the first one. Nullptr where nobody is.
+HttpConnection* HttpServer::longest_idle() {
+    for (const auto& [deadline, id] : deadlines_) {
+        HttpConnection& connection = *connections_.at(id);
+        if (connection.is_idle()) return &connection;
+    }
+    return nullptr;
 }
 
 void HttpServer::watch_listener(bool on) {

@@ -36,8 +36,10 @@ public:
 
     /// All ours. Tests make them smaller.
     struct Limits {
-        std::size_t connections = 1024;  ///< beyond it, clients wait in the backlog; streams do not count
-        std::size_t streams = 1024;      ///< beyond it, open_stream() refuses
+        /// Beyond it, the connection that has been idle for longest is closed for a new one; where none is, clients
+        /// wait in the backlog. Streams do not count.
+        std::size_t connections = 1024;
+        std::size_t streams = 1024;                            ///< beyond it, open_stream() refuses
         std::size_t stream_backlog = std::size_t{256} * 1024;  ///< bytes that a stream's client may leave unread
         std::size_t jobs = 128;  ///< at the same time, each with a thread; beyond it, start_job() refuses
         std::chrono::milliseconds head{10'000};  ///< from the first byte of a request to the end of its head
@@ -112,6 +114,8 @@ private:
     void accept_some();
     void add(UniqueFd socket);
     void admit();
+    [[nodiscard]] bool is_full() const { return connections_.size() - streams_ >= limits_.connections; }
+    [[nodiscard]] HttpConnection* longest_idle();
     void expire();
     [[nodiscard]] int time_to_first_deadline() const;
 

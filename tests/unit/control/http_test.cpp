@@ -187,14 +187,35 @@ TEST_CASE("beyond the limit clients wait in the backlog", "[control]") {
     settings.limits.connections = 2;
     ControlFixture broker{settings};
     std::optional<Client> first{broker.connect()};
+    first->send("GET /_pi");
     Client second = broker.connect();
-    CHECK(first->get("/_ping").status == 200);
-    CHECK(second.get("/_ping").status == 200);
+    second.send("GET /_pi");
     Client third = broker.connect();
     third.send("GET /_ping HTTP/1.1\r\n\r\n");
-    CHECK(second.get("/broker/v1/doctor").status == 200);
+    second.send("ng HTTP/1.1\r\n\r\nGET /_pi");
+    CHECK(second.receive().status == 200);
     first.reset();
     CHECK(third.receive().status == 200);
+}
+
+TEST_CASE("beyond the limit those who have been idle for longest make room", "[control]") {
+    ControlServer::Settings settings;
+    settings.limits.connections = 3;
+    ControlFixture broker{settings};
+    Client busy = broker.connect();
+    busy.send("GET /_pi");
+    Client used = broker.connect();
+    CHECK(used.get("/_ping").status == 200);
+    Client silent = broker.connect();
+    CHECK(used.get("/_ping").status == 200);
+    CHECK(broker.connect().get("/_ping").status == 200);
+    CHECK(silent.receive_end());
+    CHECK(used.get("/_ping").status == 200);
+    std::vector<Client> crowd;
+    for (int i = 0; i < 100; ++i) crowd.push_back(broker.connect());
+    CHECK(broker.connect().get("/_ping").status == 200);
+    busy.send("ng HTTP/1.1\r\n\r\n");
+    CHECK(busy.receive().status == 200);
 }
 
 TEST_CASE("Docker's paths may have a version before them, the broker's own may not", "[control]") {
