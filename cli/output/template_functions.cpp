@@ -49,11 +49,13 @@ std::string converted(std::string text) {
     return text;
 }
 
+/// Every word with a capital; what is no letter, digit or underscore stands between words, as in Go's strings.Title.
 std::string titled(std::string text) {
     bool first = true;
     for (char& c : text) {
-        if (first) c = converted<std::toupper>(std::string{c})[0];
-        first = c == ' ' || c == '\t' || c == '\n';
+        const auto byte = static_cast<unsigned char>(c);
+        if (first && byte < 0x80) c = static_cast<char>(std::toupper(byte));
+        first = byte < 0x80 && std::isalnum(byte) == 0 && c != '_';
     }
     return text;
 }
