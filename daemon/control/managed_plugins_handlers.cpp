@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -46,14 +48,16 @@ OperationResult<Privileges> sent_privileges(const RoutedRequest& request) {
     return *std::move(privileges);
 }
 
-/// filters={"enabled":["true"]} and the older {"enabled":{"true":true}}.
+/// filters={"enabled":["true"]} and the older {"enabled":{"true":true}}. As with Docker, a plugin matches where one
+/// value of each filter does, enabled=true hides enabled=false, and users know the words of the errors.
 struct ListFilter {
     std::optional<bool> enabled;
     std::vector<std::string> capabilities;
 
     [[nodiscard]] bool matches(const PluginRecord& plugin) const {
         if (enabled && plugin.enabled != *enabled) return false;
-        return std::all_of(capabilities.begin(), capabilities.end(),
+        return capabilities.empty() ||
+               std::any_of(capabilities.begin(), capabilities.end(),
                            [&](const std::string& capability) { return plugin.config->declares(capability); });
     }
 };
@@ -79,13 +83,13 @@ OperationResult<ListFilter> list_filter(const std::string& text) {
         if (name == "capability") {
             filter.capabilities = values;
         } else if (name != "enabled") {
-            return fail(Kind::invalid, "invalid filter '" + name + "'");
-        } else if (values == std::vector<std::string>{"true"}) {
+            return fail(Kind::invalid, fmt::format("Invalid filter '{}'", name));
+        } else if (std::find(values.begin(), values.end(), "true") != values.end()) {
             filter.enabled = true;
-        } else if (values == std::vector<std::string>{"false"}) {
+        } else if (std::find(values.begin(), values.end(), "false") != values.end()) {
             filter.enabled = false;
         } else {
-            return fail(Kind::invalid, "invalid filter 'enabled=" + (values.empty() ? "" : values.front()) + "'");
+            return fail(Kind::invalid, fmt::format("Invalid filter 'enabled=[{}]'", fmt::join(values, " ")));
         }
     }
     return filter;

@@ -92,7 +92,7 @@ OperationResult<PluginRecordPtr> create_plugin(const OperationRooms& rooms, cons
     const auto claim = rooms.claims.claim(*local, *local);
     if (!claim) return Failure<OperationError>{claim.error()};
     if (rooms.plugins.read([&](const PluginStore& store) { return store.find_name(*local) != nullptr; })) {
-        return fail(Kind::conflict, fmt::format("plugin \"{}\" already exists", *local));
+        return fail(Kind::conflict, fmt::format("plugin {} already exists", *local));
     }
     auto blob = LayerBlob::begin(rooms.blobs);
     if (!blob) return Failure<OperationError>{blob.error()};

@@ -74,7 +74,7 @@ OperationResult<PluginRecordPtr> pull(const OperationRooms& rooms, const RemoteI
     if (!resolved) return Failure<OperationError>{resolved.error()};
     if (const PluginRecordPtr existing = find_name(rooms, *name)) {
         if (existing->manifest_digest != resolved->digest || !existing->broken.empty()) {
-            return fail(Kind::conflict, fmt::format("plugin \"{}\" already exists", *name));
+            return fail(Kind::conflict, fmt::format("plugin {} already exists", *name));
         }
         progress.tell("", fmt::format("Status: Plugin is up to date for {}", *name));
         return existing;

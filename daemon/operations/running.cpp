@@ -24,6 +24,16 @@ OperationResult<PluginRecordPtr> store(const OperationRooms& rooms, PluginRecord
     return *std::move(updated);
 }
 
+/// The error where somebody uses the plugin that is to be disabled or removed (`verb`).
+std::optional<OperationError> refuse_users(const OperationRooms& rooms, const PluginRecordPtr& record,
+                                           std::string_view verb, int cancelled) {
+    const auto users = rooms.runs.users(record, cancelled);
+    if (users.empty()) return std::nullopt;
+    return OperationError{Kind::conflict,
+                          fmt::format("plugin {} is in use by {}; end them first, or {} it with --force", record->name,
+                                      enumeration(users, kMostNamed), verb)};
+}
+
 /// Stores first: should we crash in between, the next brokerd ends what still runs.
 OperationResult<PluginRecordPtr> store_disabled(const OperationRooms& rooms, const PluginRecord& record) {
     PluginRecord disabled = record;
@@ -69,12 +79,8 @@ OperationResult<PluginRecordPtr> disable_plugin(const OperationRooms& rooms, con
         return fail(Kind::conflict,
                     fmt::format("plugin is already disabled: plugin {} found but disabled", record.name));
     if (!force) {
-        const auto users = rooms.runs.users(held->record, cancelled);
-        if (!users.empty()) {
-            return fail(Kind::conflict,
-                        fmt::format("plugin {} is in use by {}; end them first, or disable it with --force",
-                                    record.name, enumeration(users, kMostNamed)));
-        }
+        if (const auto in_use = refuse_users(rooms, held->record, "disable", cancelled))
+            return Failure<OperationError>{*in_use};
     }
     auto disabled = store_disabled(rooms, record);
     if (!disabled) return disabled;
@@ -90,7 +96,11 @@ OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, cons
     const auto held = hold_plugin(rooms, name);
     if (!held) return Failure<OperationError>{held.error()};
     const PluginRecordPtr& record = held->record;
-    if (record->enabled && !force) return fail(Kind::conflict, fmt::format("plugin {} is enabled", record->name));
+    if (record->enabled && !force) {
+        if (const auto in_use = refuse_users(rooms, record, "remove", cancelled))
+            return Failure<OperationError>{*in_use};
+        return fail(Kind::conflict, fmt::format("plugin {} is enabled", record->name));
+    }
     if (record->enabled) {
         if (const auto disabled = store_disabled(rooms, *record); !disabled) return disabled;
     }

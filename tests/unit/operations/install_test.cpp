@@ -163,7 +163,7 @@ TEST_CASE("creating a plugin grants what it asks for; names are taken once", "[o
     const auto again = host.create("me/p:latest");
     REQUIRE_FALSE(again);
     CHECK(again.error().kind == Kind::conflict);
-    CHECK(again.error().message == "plugin \"me/p:latest\" already exists");
+    CHECK(again.error().message == "plugin me/p:latest already exists");
     CHECK_FALSE(host.create(std::string{"me/p"} + kDigest));
     CHECK_FALSE(host.create(""));
     const auto broken = host.create("other", R"({"entrypoint":["/p"],"interface":{"socket":"a/b"}})");
