@@ -9,6 +9,7 @@ import socket
 import pytest
 from harness import unix_http
 from harness.openapi import CONTROL, Asker, check, described, seen
+from harness.plugin_images import make_plugin
 from harness.plugins import free_port
 from harness.running import create_sample, enable_sample, make_sample
 from harness.waiting import wait_until
@@ -51,7 +52,7 @@ def test_names_and_parameters_that_are_none(ask):
 
 
 def test_an_id_that_several_begin_with(ask, directory):
-    tar = tar_of(make_sample(directory / "plugin"))
+    tar = tar_of(make_plugin(directory / "plugin"))
     for number in range(17):  # of so many, two begin with the same digit
         ask("POST", "/plugins/create", 204, query=f"?name=p{number}", body=tar)
     beginnings = [plugin["Id"][0] for plugin in ask("GET", "/plugins", 200).json()]
@@ -99,9 +100,10 @@ def test_names_that_are_taken_and_images_that_are_not_there(ask, registry, direc
     ask("POST", "/plugins/pull", 409, query=f"?remote={name}:1&name={name}:2", body=[])
     ask("POST", "/plugins/pull", 404, query=f"?remote={name}:3", body=[])
     ask("POST", "/plugins/{name}/upgrade", 404, f"{name}:1", query=f"?remote={name}:3", body=[])
-    nowhere = f"127.0.0.1:{free_port()}/acme/volumes"
-    ask("POST", "/plugins/pull", 502, query="?remote=" + nowhere, body=[])
-    ask("POST", "/plugins/{name}/upgrade", 502, f"{name}:1", query="?remote=" + nowhere, body=[])
+    nowhere = {"query": f"?remote=127.0.0.1:{free_port()}/acme/volumes", "status": 502}  # a registry is tried several times
+    ask.at_once({"method": "POST", "path": "/plugins/pull", "body": [], **nowhere},
+                {"method": "POST", "path": "/plugins/{name}/upgrade", "name": f"{name}:1", "body": [], **nowhere},
+                {"method": "GET", "path": "/plugins/privileges", **nowhere}, {"method": "GET", "path": "/broker/v1/privileges", **nowhere})
     archive = ask("GET", PLUGIN + "/save", 200, f"{name}:1").body
     staged = json.loads(ask("POST", "/broker/v1/plugins/load", 200, body=archive).body.splitlines()[-1])["aux"]
     ask("POST", "/broker/v1/plugins/install", 409, query=f"?digest={staged['Digest']}&name={name}:2",

@@ -1,5 +1,6 @@
 """What a broker answers, held against daemon/control/openapi.yaml."""
 
+import concurrent.futures
 import itertools
 import json
 import pathlib
@@ -107,6 +108,12 @@ class Asker:
         reply = unix_http.request(self.broker.control, method, target, body, timeout=60)
         assert check(reply, method, path) == status, f"{method} {target}: {reply}"
         return reply
+
+    def at_once(self, *questions):
+        """Asks several at the same time, where each takes its time. A question: the arguments, by name."""
+        with concurrent.futures.ThreadPoolExecutor(len(questions)) as pool:
+            for asked in [pool.submit(self, **question) for question in questions]:
+                asked.result()
 
     def watch(self, method, path, name="", query=""):
         """The same for an answer without end: its first line is held against the document. Returns the connection."""
