@@ -23,7 +23,8 @@ _pluginctl() {
     [[ $line == *[[:blank:]] ]] && words+=('')
     local last=${words[${#words[@]} - 1]}
     # Of a word with such signs bash replaces only what follows the last of them.
-    [[ $last == *[:=]* ]] && cut=${last%"${last##*[:=]}"}
+    local breaks=${COMP_WORDBREAKS//[^:=]/}
+    [[ -n $breaks && $last == *[$breaks]* ]] && cut=${last%"${last##*[$breaks]}"}
     while IFS= read -r word; do
         if [[ $word == ':files' ]]; then
             compopt -o default
