@@ -169,3 +169,16 @@ TEST_CASE("256 events are kept", "[control]") {
     CHECK(body.find(R"("name":"44")") != body.npos);
     CHECK(body.find(R"("name":"43")") == body.npos);
 }
+
+TEST_CASE("a watcher of Docker's events that does not read is dropped, others are told everything", "[control]") {
+    EventServer server;
+    Client slow = server.watch({}, {}), quick = server.watch({}, {});
+    (void)slow.receive_head();
+    (void)quick.receive_head();
+    constexpr int kEvents = 200;  // 2 MB: more than the socket's buffer and the backlog together
+    for (int i = 0; i < kEvents; ++i) {
+        server.events.tell({"enable", kId, std::string(10'000, 'x')});
+        REQUIRE(action_of(quick.receive_line()) == "enable");
+    }
+    CHECK(slow.receive_end());
+}
