@@ -78,6 +78,19 @@ TEST_CASE("on a terminal each layer has a line that is redrawn in place", "[cli]
     CHECK_THAT(terminal.seen(), Catch::StartsWith("\r\x1b[2A\x1b[JDigest: x\naa: "));
 }
 
+TEST_CASE("where colours are allowed a layer that is done with is green", "[cli]") {
+    const Terminal terminal{24, 60};
+    Output out{terminal.fd(), true};
+    ProgressView view{out};
+    const Clock::time_point start = Clock::now();
+    view.show({"Waiting", "aa", 0, 0}, start);
+    CHECK(terminal.seen() == "\raa: Waiting\x1b[K\n\x1b[J");
+    view.show({"Pull complete", "aa", 0, 0}, start + 100ms);
+    CHECK(terminal.seen() == "\r\x1b[1A\x1b[32maa: Pull complete\x1b[0m\x1b[K\n\x1b[J");
+    const UniqueFd file{::memfd_create("out", MFD_CLOEXEC)};
+    CHECK_FALSE(Output{file.get(), true}.has_colours());
+}
+
 TEST_CASE("a terminal gets 15 pictures a second, and the last state", "[cli]") {
     const Terminal terminal{24, 80};
     Output out{terminal.fd()};
