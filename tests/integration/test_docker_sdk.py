@@ -12,7 +12,7 @@ from harness.running import make_sample
 from harness.waiting import wait_until
 
 #: With these the client was and is used: what it negotiates, and what older scripts pin.
-VERSIONS = ["auto", "1.41", "1.30"]
+VERSIONS = ["auto", "1.30"]
 #: For what the SDK waits for, also on a machine that does other things as well.
 PATIENCE = 120
 
@@ -191,6 +191,7 @@ def test_errors_are_the_sdks_with_status_and_reason(sdk, registry, image, engine
             call()
 
 
+@pytest.mark.parametrize("engine", ["brokerd", pytest.param("dockerd", marks=pytest.mark.long)], indirect=True)  # which takes 13 s
 def test_a_plugin_that_does_not_start(sdk, directory):
     plugin = sdk.plugins.create("acme/mute", str(make_sample(directory / "p", "exit=3")))
     with refused(500):

@@ -24,6 +24,8 @@ REFUSALS = (
     (r"already enabled", {ENABLED}),
     (r"already disabled|found but disabled", {DISABLED}),
     (r"is enabled|must be disabled|on an active plugin", {ENABLED}),
+    # docker-registry truncates a blob's link before it writes it again, for a push that was given up but has got so far.
+    (r"blob unknown to registry", PRESENT),
     (r"not found|No such plugin", {ABSENT}),
 )
 
