@@ -1,25 +1,14 @@
 """As test_openapi.py, for what concerns managed plugins: Docker's calls, and ours beside them."""
 
-import io
 import json
 import pathlib
-import tarfile
 
 import pytest
 from harness.openapi import EVENT, Asker, mismatches
-from harness.plugin_images import make_plugin
+from harness.plugin_images import make_plugin, tar_of
 from harness.registry import Registry
 from harness.waiting import wait_until
 from lying_registry import LyingRegistry, problem
-
-
-def tar_of(plugin):
-    """What `docker plugin create` sends."""
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        tar.add(plugin / "config.json", "config.json")
-        tar.add(plugin / "rootfs", "rootfs")
-    return content.getvalue()
 
 
 def last_line(reply):

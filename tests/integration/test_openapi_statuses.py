@@ -9,11 +9,10 @@ import socket
 import pytest
 from harness import unix_http
 from harness.openapi import CONTROL, Asker, check, described, seen
-from harness.plugin_images import make_plugin
+from harness.plugin_images import make_plugin, tar_of
 from harness.plugins import free_port
 from harness.running import create_sample, enable_sample, make_sample
 from harness.waiting import wait_until
-from test_openapi_managed import tar_of
 
 NAME = "acme/volumes:1.0"
 PLUGIN = "/broker/v1/plugins/{name}"

@@ -1,9 +1,11 @@
 """Managed plugins to be installed: directories with a config.json and a rootfs."""
 
+import io
 import json
 import os
 import pathlib
 import shutil
+import tarfile
 
 CONFIG = {
     "description": "sample plugin", "documentation": "https://docs.example.com/",
@@ -31,6 +33,15 @@ def make_plugin(directory, config=None, files=None, size=0):
         (root / "data" / "random").write_bytes(os.urandom(size))
     (directory / "config.json").write_text(json.dumps({**CONFIG, **(config or {})}))
     return directory
+
+
+def tar_of(plugin):
+    """What `docker plugin create` sends of a directory."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        tar.add(plugin / "config.json", "config.json")
+        tar.add(plugin / "rootfs", "rootfs")
+    return content.getvalue()
 
 
 def make_rclone_plugin(directory):
