@@ -105,25 +105,18 @@ CASES = [
 def test_words(shell):
     for text, line in CASES:
         assert shell.completed(text) == line, (shell.name, text)
-
-
-def test_files(shell):
     (shell.place / "archive-of-mine.tar").write_text("")
     assert shell.completed(f"pluginctl load {shell.place}/archive-of") == f"pluginctl load {shell.place}/archive-of-mine.tar "
 
 
-def test_new_plugins_are_known_at_once(shell, busy):
+def test_names_as_they_come_and_go(shell, busy):
+    """New plugins are known at once. Names that a shell would run, expand or cut are not offered, and do nothing."""
     broker, plugin = busy
     assert shell.completed("pluginctl inspect fre") == "pluginctl inspect fre"
     broker.define("fresh", plugin.url)
     broker.wait_state("fresh", "active")
     assert shell.completed("pluginctl inspect fre") == "pluginctl inspect fresh "
 
-
-def test_hostile_names_do_nothing(shell, busy):
-    """Names that a shell would run, expand or cut are not offered; a harmless one beside them is."""
-    broker, plugin = busy
-    mark = shell.place / "pwned"
     hostile = ["evil$(touch pwned)", "evil`touch pwned`", "evil;touch pwned", "evil|touch pwned", "evil>pwned", "evil (touch pwned)",
                "evil'", 'evil"', "evil*", "evil~", "evil\\", "evil!!", "evil#", "evil&touch pwned&"]
     for name in hostile:
@@ -132,11 +125,8 @@ def test_hostile_names_do_nothing(shell, busy):
     broker.wait_state("evilest", "active")
     assert any("evil" in name and name != "evilest" for name in broker.plugins()), "no hostile name got this far"
     assert shell.completed("pluginctl inspect evil") == "pluginctl inspect evilest "
-    assert not mark.exists() and not os.path.exists("pwned")
+    assert not (shell.place / "pwned").exists() and not os.path.exists("pwned")
 
-
-def test_no_daemon(shell, busy):
-    broker, _plugin = busy
     broker.stop()
     assert shell.completed("pluginctl inspect mob") == "pluginctl inspect mob"
     assert shell.completed("pluginctl insp") == "pluginctl inspect "

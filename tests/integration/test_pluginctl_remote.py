@@ -81,12 +81,15 @@ def test_addresses(remote):
     assert remote.server.calls()[-1] == f"{before} -- {ALIAS} pluginctl -H unix://{remote.broker.control} dial-stdio"
 
 
-@pytest.mark.parametrize("host", [
+REFUSED = [
     "ssh://", "ssh://-oProxyCommand=touch${IFS}x", "ssh://-l", "ssh://a b", "ssh://a;b", "ssh://$(id)", "ssh://u`id`@h", "ssh://-u@h",
-    "ssh://u:secret@h", "ssh://h:0", "ssh://h:65536", "ssh://h:ssh", "ssh://h/a b", "ssh://h/$(id)", "ssh://h/a?b", "ssh://[::1", "ssh://h\n"])
-def test_addresses_that_are_refused(remote, host):
+    "ssh://u:secret@h", "ssh://h:0", "ssh://h:65536", "ssh://h:ssh", "ssh://h/a b", "ssh://h/$(id)", "ssh://h/a?b", "ssh://[::1", "ssh://h\n"]
+
+
+def test_addresses_that_are_refused(remote):
     """An address that ssh, its configuration or a shell could take for more than names never reaches them."""
-    assert "ssh://[USER@]HOST[:PORT][/SOCKET]" in one_sentence(remote.pluginctl("ls", host=host), 2)
+    for host in REFUSED:
+        assert "ssh://[USER@]HOST[:PORT][/SOCKET]" in one_sentence(remote.pluginctl("ls", host=host), 2), host
     assert remote.server.calls() == []
 
 
@@ -113,6 +116,27 @@ def test_a_plugin_is_made_and_run_over_ssh(remote, directory):
         watcher.signal(signal.SIGINT)
         assert watcher.wait() in (130, -signal.SIGINT)
     assert remote.pluginctl("rm", "-f", "acme/far").returncode == 0
+    wait_until(lambda: not remotes_left(), lambda: f"end of {remotes_left()}")
+
+
+def test_ctrl_c_while_something_is_sent(remote):
+    """The terminal interrupts ssh, too; that is not reported as its failure, and the daemon keeps nothing."""
+    command = [str(part) for part in (PLUGINCTL, "-H", HOST, "create", "acme/half", "-")]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=remote.environment,
+                             start_new_session=True)
+    try:
+        child.stdin.write(b"\0" * 4096)
+        child.stdin.flush()
+        wait_until(remotes_left, "connection over ssh")
+        os.killpg(child.pid, signal.SIGINT)
+        assert child.wait(20) == 130
+        assert child.stderr.read() == b"" and child.stdout.read() == b""
+    finally:
+        child.kill()
+        child.wait()
+        for stream in (child.stdin, child.stdout, child.stderr):
+            stream.close()
+    assert "acme/half:latest" not in remote.broker.plugins()
     wait_until(lambda: not remotes_left(), lambda: f"end of {remotes_left()}")
 
 
