@@ -1,11 +1,11 @@
 """A program on a terminal of its own, typed at as a person does."""
 
+import fcntl
 import os
 import pty
 import select
 import signal
 import struct
-import fcntl
 import termios
 import time
 
