@@ -241,6 +241,7 @@ def test_watchers_that_do_not_read_are_dropped(quiet, neighbour, connect):
     succeed(quiet.pluginctl("create", "acme/last", quiet.directory / "p"))
     reader.wait_for("acme/last:latest", "installed", 60)
     assert sum(event["Action"] == "set" for event in reader.seen) >= EVENTS
+    assert quiet.process.output().count("dropped a watcher") == 20
     for watcher in watchers:
         watcher.close()
     reader.close()
