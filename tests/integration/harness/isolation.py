@@ -27,15 +27,17 @@ RUNTIME = "/run/brokerd"  # a runtime root on the same file system as ENGINE_SOC
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _entered = False
+_outside = ()  # descriptors of the network and mount namespaces that we came from
 _foreign_groups = set()  # control groups that were there before us
 
 
 def enter():
     """Idempotent; needs root. Call it before threads are started."""
-    global _entered
+    global _entered, _outside
     if _entered:
         return
     _foreign_groups.update(_engine_groups())
+    _outside = tuple(os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "mnt"))
     if _libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
         error = ctypes.get_errno()
         raise OSError(error, "unshare(mount, network): " + os.strerror(error))
@@ -50,6 +52,14 @@ def enter():
     os.makedirs("/run/lock")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP_RUNNING))
+
+
+def outside():
+    """What to put before a command that is to run in the host's namespaces, with its network and its /run."""
+    if not _entered:
+        return []
+    network, mounts = (f"/proc/{os.getpid()}/fd/{descriptor}" for descriptor in _outside)
+    return ["nsenter", f"--net={network}", f"--mount={mounts}", "--"]
 
 
 def leave():
