@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from harness import engines, isolation, plugins  # noqa: E402
+from harness import docker_commands, engines, isolation, plugins  # noqa: E402
 from harness.brokerd import BROKERD, Brokerd  # noqa: E402
 from harness.registry import Registry  # noqa: E402
 
@@ -166,6 +166,13 @@ def image():
 def dockerd(directory, closing, image, engine_directories):
     """Starts a Docker engine with these additional flags."""
     return lambda *flags: closing.add(engines.Dockerd(directory, image, *flags))
+
+
+@pytest.fixture(params=[docker_commands.debian, docker_commands.newest], ids=["debian", "newest"])
+def docker(request, directory):
+    """Makes a docker command that speaks to this socket; of Debian 12, and of today."""
+    program = request.param()
+    return lambda path: docker_commands.Docker(program, path, directory / "client")
 
 
 @pytest.fixture
