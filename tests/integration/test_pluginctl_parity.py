@@ -7,11 +7,20 @@ import subprocess
 
 import pytest
 from harness.brokerd import PLUGINCTL
-
-DOCKERS = [path for path in ("/usr/bin/docker", "/usr/local/bin/docker") if os.access(path, os.X_OK)]
+from harness.engines import DOCKER
+from harness.newest_docker_cli import Unavailable, newest_docker_cli
 
 # What docker has and pluginctl has not, with the reason. Nothing, today.
 MISSING = {}
+
+
+@pytest.fixture(params=["debian", "newest"])
+def docker(request):
+    """A docker command line."""
+    try:
+        return DOCKER if request.param == "debian" else newest_docker_cli()
+    except Unavailable as reason:
+        return pytest.skip(str(reason))
 
 
 def run(*command):
@@ -36,7 +45,6 @@ def docker_commands(docker):
     return commands
 
 
-@pytest.mark.parametrize("docker", DOCKERS)
 def test_every_flag_of_docker_is_there(docker):
     for command in docker_commands(docker):
         theirs = flags_of(run(docker, "plugin", command, "--help").stdout)
@@ -46,7 +54,6 @@ def test_every_flag_of_docker_is_there(docker):
         assert not missing, (command, missing)
 
 
-@pytest.mark.parametrize("docker", DOCKERS)
 def test_docker_s_aliases_are_there(docker):
     for command in docker_commands(docker):
         aliases = re.search(r"Aliases:\n\s+(.*)", run(docker, "plugin", command, "--help").stdout)

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 from harness.brokerd import PLUGINCTL
+from harness.engines import DOCKER
+from harness.newest_docker_cli import Unavailable, newest_docker_cli
 from harness.running import enable_sample
-
-DOCKERS = [path for path in ("/usr/bin/docker", "/usr/local/bin/docker") if os.access(path, os.X_OK)]
 
 LIST = [
     "{{.Name}}", "{{.ID}}", "{{.ID}} {{.Name}}\t{{.Enabled}}", "{{.Description}}", "{{.PluginReference}}", "{{.Enabled}}",
@@ -29,6 +29,15 @@ INSPECT = [
     "{{(index .Config.Env 0).Name}}", '{{range .Settings.Env}}{{index (split . "=") 0}} {{end}}', "{{.Name"]
 # Where the two differ: a member of Config or Settings that does not exist is an error of docker's, which knows all of them, and
 # nothing of pluginctl's; objects are JSON instead of Go's braces.
+
+
+@pytest.fixture(params=["debian", "newest"])
+def docker(request):
+    """A docker command line."""
+    try:
+        return DOCKER if request.param == "debian" else newest_docker_cli()
+    except Unavailable as reason:
+        return pytest.skip(str(reason))
 
 
 @pytest.fixture
@@ -58,14 +67,12 @@ def difference(docker, broker, template, docker_arguments, our_arguments):
     return None if (theirs.returncode, theirs.stdout) == (ours.returncode, ours.stdout) else (template, theirs, ours)
 
 
-@pytest.mark.parametrize("docker", DOCKERS)
 def test_templates_of_ls(plugins, docker):
     managed = ["ls", "--filter", "kind=managed"]
     found = [difference(docker, plugins, template, ["ls", *flags], [*managed, *flags]) for template in LIST for flags in ([], ["--no-trunc"])]
     assert not list(filter(None, found))
 
 
-@pytest.mark.parametrize("docker", DOCKERS)
 def test_templates_of_inspect(plugins, docker):
     found = [difference(docker, plugins, template, ["inspect", "acme/one"], ["inspect", "acme/one"]) for template in INSPECT]
     assert not list(filter(None, found))
