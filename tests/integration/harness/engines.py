@@ -3,6 +3,7 @@
 import io
 import os
 import pathlib
+import signal
 import subprocess
 import tarfile
 
@@ -143,7 +144,19 @@ class Dockerd:
         try:
             self.stop()
         finally:
+            self._end_shims()
             isolation.unmount_below(str(self.directory))
+
+    def _end_shims(self):
+        """dockerd forgets the shim of a plugin that did not start, and all of them when it crashes."""
+        address = os.fsencode(self.directory / "exec" / "containerd" / "containerd.sock")
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if address in (process / "cmdline").read_bytes().split(b"\0"):
+                    for pid in (*(process / "task" / process.name / "children").read_text().split(), process.name):
+                        os.kill(int(pid), signal.SIGKILL)
+            except OSError:
+                pass  # it has ended
 
 
 class Podman:
