@@ -178,11 +178,13 @@ void HttpServer::admit() {
     watch_listener(!out_of_descriptors_until_ && (!is_full() || longest_idle() != nullptr));
 }
 
-/// Between two requests, or before the first one. Nullptr where nobody is.
+/// Before its first request, or else between two. Nullptr where nobody is.
 HttpConnection* HttpServer::longest_idle() {
-    for (const auto& [deadline, id] : deadlines_) {
-        HttpConnection& connection = *connections_.at(id);
-        if (connection.is_idle()) return &connection;
+    for (const bool has_asked : {false, true}) {
+        for (const auto& [deadline, id] : deadlines_) {
+            HttpConnection& connection = *connections_.at(id);
+            if ((connection.exchange != 0) == has_asked && connection.is_idle()) return &connection;
+        }
     }
     return nullptr;
 }

@@ -36,8 +36,8 @@ public:
 
     /// All ours. Tests make them smaller.
     struct Limits {
-        /// Beyond it, the connection that has been idle for longest is closed for a new one; where none is, clients
-        /// wait in the backlog. Streams do not count.
+        /// Beyond it, the connection that has been idle for longest is closed for a new one, first of those that have
+        /// not asked anything yet; where none is idle, clients wait in the backlog. Streams do not count.
         std::size_t connections = 1024;
         std::size_t streams = 1024;                            ///< beyond it, open_stream() refuses
         std::size_t stream_backlog = std::size_t{256} * 1024;  ///< bytes that a stream's client may leave unread

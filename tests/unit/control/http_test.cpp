@@ -214,6 +214,7 @@ TEST_CASE("beyond the limit those who have been idle for longest make room", "[c
     std::vector<Client> crowd;
     for (int i = 0; i < 100; ++i) crowd.push_back(broker.connect());
     CHECK(broker.connect().get("/_ping").status == 200);
+    CHECK(used.get("/_ping").status == 200);
     busy.send("ng HTTP/1.1\r\n\r\n");
     CHECK(busy.receive().status == 200);
 }
