@@ -18,6 +18,8 @@ using Kind = OperationError::Kind;
 /// Ours: who is named when a plugin is in use.
 constexpr std::size_t kMostNamed = 8;
 
+const char* const kUsersUnknown = "the operation was given up before it was known who uses the plugin; try it again";
+
 OperationResult<PluginRecordPtr> store(const OperationRooms& rooms, PluginRecord record) {
     auto updated = rooms.plugins.change([&](PluginStore& plugins) { return plugins.update(std::move(record)); });
     if (!updated) return Failure<OperationError>{operation_error(updated.error())};
@@ -65,10 +67,11 @@ OperationResult<PluginRecordPtr> disable_plugin(const OperationRooms& rooms, con
                     fmt::format("plugin is already disabled: plugin {} found but disabled", record.name));
     if (!force) {
         const auto users = rooms.runs.users(held->record, cancelled);
-        if (!users.empty()) {
+        if (!users) return fail(Kind::cancelled, kUsersUnknown);
+        if (!users->empty()) {
             return fail(Kind::conflict,
                         fmt::format("plugin {} is in use by {}; end them first, or disable it with --force",
-                                    record.name, enumeration(users, kMostNamed)));
+                                    record.name, enumeration(*users, kMostNamed)));
         }
     }
     auto disabled = store_disabled(rooms, record);
