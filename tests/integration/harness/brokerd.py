@@ -27,7 +27,7 @@ _launches = itertools.count()
 # Hands over descriptors (argv[1], with commas) as systemd does: from 3 on, announced by the environment.
 _ACTIVATED = """\
 import fcntl, os, sys
-high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10000) for number in sys.argv[1].split(",")]
+high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 512) for number in sys.argv[1].split(",")]
 for place, number in enumerate(high):
     os.dup2(number, 3 + place, inheritable=True)
     os.close(number)
