@@ -231,6 +231,11 @@ class Brokerd:
         return subprocess.run(self.pluginctl_command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=timeout, env={**os.environ, **(environment or {})})
 
+    def begin(self, *arguments):
+        """pluginctl, which is not waited for and whose words nobody reads."""
+        return subprocess.Popen(self.pluginctl_command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+
     def memory(self):
         """Resident memory in KiB."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
