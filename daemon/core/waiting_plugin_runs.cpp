@@ -78,7 +78,7 @@ std::optional<std::string> WaitingPluginRuns::stop(const PluginRecordPtr& plugin
     return problem ? *std::move(problem) : std::optional<std::string>{kGivenUp};
 }
 
-std::vector<std::string> WaitingPluginRuns::users(const PluginRecordPtr& plugin, int cancelled) {
+std::optional<std::vector<std::string>> WaitingPluginRuns::users(const PluginRecordPtr& plugin, int cancelled) {
     struct Known {
         std::vector<LeaseHolder> leases;
         pid_t pid = 0;
@@ -89,8 +89,8 @@ std::vector<std::string> WaitingPluginRuns::users(const PluginRecordPtr& plugin,
         answer->give(Known{table.leases().holders(plugin->name), pid});
     });
     const auto known = answer->wait(cancelled);
+    if (!known) return std::nullopt;
     std::vector<std::string> users;
-    if (!known) return users;
     for (const LeaseHolder& holder : known->leases) users.push_back(to_text(holder));
     if (known->pid == 0) return users;
     const std::string directory = directory_ + "/" + plugin->id;

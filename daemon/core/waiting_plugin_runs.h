@@ -19,7 +19,7 @@ public:
     [[nodiscard]] std::optional<std::string> start(const PluginRecordPtr& plugin, std::chrono::seconds timeout,
                                                    int cancelled) override;
     std::optional<std::string> stop(const PluginRecordPtr& plugin, int cancelled) override;
-    [[nodiscard]] std::vector<std::string> users(const PluginRecordPtr& plugin, int cancelled) override;
+    [[nodiscard]] std::optional<std::vector<std::string>> users(const PluginRecordPtr& plugin, int cancelled) override;
 
 private:
     CoreLoop& loop_;

@@ -18,20 +18,23 @@ using Kind = OperationError::Kind;
 /// Ours: who is named when a plugin is in use.
 constexpr std::size_t kMostNamed = 8;
 
+const char* const kUsersUnknown = "the operation was given up before it was known who uses the plugin; try it again";
+
 OperationResult<PluginRecordPtr> store(const OperationRooms& rooms, PluginRecord record) {
     auto updated = rooms.plugins.change([&](PluginStore& plugins) { return plugins.update(std::move(record)); });
     if (!updated) return Failure<OperationError>{operation_error(updated.error())};
     return *std::move(updated);
 }
 
-/// The error where somebody uses the plugin that is to be disabled or removed (`verb`).
+/// The error where somebody uses the plugin that is to be disabled or removed (`verb`), or it is not known who.
 std::optional<OperationError> refuse_users(const OperationRooms& rooms, const PluginRecordPtr& record,
                                            std::string_view verb, int cancelled) {
     const auto users = rooms.runs.users(record, cancelled);
-    if (users.empty()) return std::nullopt;
+    if (!users) return OperationError{Kind::cancelled, kUsersUnknown};
+    if (users->empty()) return std::nullopt;
     return OperationError{Kind::conflict,
                           fmt::format("plugin {} is in use by {}; end them first, or {} it with --force", record->name,
-                                      enumeration(users, kMostNamed), verb)};
+                                      enumeration(*users, kMostNamed), verb)};
 }
 
 /// Stores first: should we crash in between, the next brokerd ends what still runs.

@@ -24,7 +24,9 @@ public:
     /// does not let end). Cancelled: it goes on without us.
     virtual std::optional<std::string> stop(const PluginRecordPtr& plugin, int cancelled) = 0;
     /// Who uses it, a few words for each: holders of leases, containers that have its volumes mounted.
-    [[nodiscard]] virtual std::vector<std::string> users(const PluginRecordPtr& plugin, int cancelled) = 0;
+    /// Nothing: given up before it was known.
+    [[nodiscard]] virtual std::optional<std::vector<std::string>> users(const PluginRecordPtr& plugin,
+                                                                        int cancelled) = 0;
 };
 
 }  // namespace brokerd

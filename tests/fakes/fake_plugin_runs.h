@@ -19,13 +19,13 @@ public:
         calls.push_back("stop " + plugin->name);
         return stop_problem;
     }
-    std::vector<std::string> users(const PluginRecordPtr&, int) override { return using_it; }
+    std::optional<std::vector<std::string>> users(const PluginRecordPtr&, int) override { return using_it; }
 
     std::vector<std::string> calls;
     std::chrono::seconds last_timeout{};
     std::optional<std::string> start_problem;
     std::optional<std::string> stop_problem;
-    std::vector<std::string> using_it;
+    std::optional<std::vector<std::string>> using_it = std::vector<std::string>{};  ///< nothing: given up
 };
 
 }  // namespace brokerd::test

@@ -46,8 +46,7 @@ def test_killed_at_any_moment(world):
         done = 0
         for number in range(KILLS // len(RANDOM)):
             delay = chance.uniform(0, taken * 1.1)
-            client = subprocess.Popen([str(part) for part in world.broker.pluginctl_command(*world.operations[operation][0])],
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            client = world.broker.begin(*world.operations[operation][0])
             with contextlib.suppress(subprocess.TimeoutExpired):
                 client.wait(delay)
             world.broker.kill()

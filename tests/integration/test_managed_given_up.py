@@ -18,11 +18,6 @@ def host(broker):
     return broker().start()
 
 
-def begin(broker, *arguments):
-    return subprocess.Popen([str(part) for part in broker.pluginctl_command(*arguments)], stdin=subprocess.DEVNULL,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
 def give_up_after(client, seconds):
     with contextlib.suppress(subprocess.TimeoutExpired):
         client.wait(seconds)
@@ -43,7 +38,7 @@ def test_an_enable_that_is_given_up_at_any_moment_is_done_or_undone(host):
     create_sample(host, NAME)
     remains = Remains(host)
     for _ in range(12):
-        give_up_after(begin(host, "enable", NAME), chance.uniform(0, 0.5))
+        give_up_after(host.begin("enable", NAME), chance.uniform(0, 0.5))
         if idle(host)["Enabled"]:
             succeed(host.pluginctl("disable", NAME))
         wait_until(lambda: not remains.all(), lambda: f"nothing to be left: {remains.all()}", 10)
@@ -51,7 +46,7 @@ def test_an_enable_that_is_given_up_at_any_moment_is_done_or_undone(host):
 
 def test_who_enables_while_an_enable_that_was_given_up_is_undone_succeeds(host):
     create_sample(host, NAME, "slow=300")
-    client = begin(host, "enable", NAME)
+    client = host.begin("enable", NAME)
     wait_until(lambda: host.plugin(NAME)["Pid"], "its process", 10)
     client.kill()
     client.wait(10)
@@ -70,7 +65,7 @@ def test_an_rm_that_is_given_up_while_the_plugin_ends_takes_nothing_from_under_i
     plugin = enable_sample(host, NAME, "ignore-term", {"propagatedMount": "/data"})
     remains = Remains(host)
     remains.note()
-    client = begin(host, "rm", "-f", NAME)
+    client = host.begin("rm", "-f", NAME)
     host.wait_state(NAME, "stopping")
     client.kill()
     client.wait(10)

@@ -30,7 +30,11 @@ def restart_plugin(broker):
     """Crashes it, and waits until it runs again."""
     before = broker.wait_state(FULL, "running")
     os.kill(before["Pid"], signal.SIGKILL)
-    wait_until(lambda: broker.plugin(FULL)["State"] == "running" and broker.plugin(FULL)["Pid"] != before["Pid"], "restart", 20)
+
+    def another_runs():
+        now = broker.plugin(FULL)  # once: between two looks it may have ended
+        return now["State"] == "running" and now["Pid"] != before["Pid"]
+    wait_until(another_runs, "restart", 20)
 
 
 @pytest.fixture

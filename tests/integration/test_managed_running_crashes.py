@@ -35,8 +35,7 @@ class Host:
 
     def begin(self, name, operation):
         arguments = [*operation.split(), name] + ([self.image] if operation == "create" else [])
-        return subprocess.Popen([str(part) for part in self.broker.pluginctl_command(*arguments)], stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return self.broker.begin(*arguments)
 
     def of(self, plugins):
         """Processes and control groups of these plugins."""

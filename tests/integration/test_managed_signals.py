@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 from harness.managed import succeed
-from harness.remains import Remains, assert_nothing_left
+from harness.remains import Remains, assert_nothing_left, assert_nothing_runs
 from harness.running import create_sample, enable_sample
 from harness.waiting import wait_until
 
@@ -65,7 +65,7 @@ def test_a_stop_while_plugins_start_is_not_undone_by_a_reload(broker):
         broker.process.signal(signal.SIGHUP)
         with contextlib.suppress(subprocess.TimeoutExpired):
             broker.process.wait(0.005)
-    assert not (remains.processes() or remains.mounts() or remains.files()), remains.all()
+    assert_nothing_runs(remains)
     broker.start()
     wait_until(lambda: agree(broker), lambda: f"{broker.plugins()}", 20)
 

@@ -29,7 +29,7 @@ _launches = itertools.count()
 # Hands over descriptors (argv[1], with commas) as systemd does: from 3 on, announced by the environment.
 _ACTIVATED = """\
 import fcntl, os, sys
-high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10000) for number in sys.argv[1].split(",")]
+high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 512) for number in sys.argv[1].split(",")]
 for place, number in enumerate(high):
     os.dup2(number, 3 + place, inheritable=True)
     os.close(number)
@@ -232,6 +232,11 @@ class Brokerd:
     def pluginctl(self, *arguments, timeout=60, environment=None):
         return subprocess.run(self.pluginctl_command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=timeout, env={**os.environ, **(environment or {})})
+
+    def begin(self, *arguments):
+        """pluginctl, which is not waited for and whose words nobody reads."""
+        return subprocess.Popen(self.pluginctl_command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
 
     def memory(self):
         """Resident memory in KiB."""

@@ -54,7 +54,35 @@ def _ended(pid):
         return True
 
 
-class Dockerd:
+class _Engine:
+    """What the command lines of both understand alike: client() is the one, _run_in() starts a container."""
+
+    def run(self, volume, script, *flags):
+        """Runs a shell script in a container with `volume` at /v, and returns what it printed."""
+        return self._run_in(volume, script, "--rm", *flags)
+
+    def run_detached(self, volume, script, *flags):
+        """The same for a container that stays until remove(); returns its ID. A restarted dockerd would end one of --rm,
+        --live-restore or not."""
+        return self._run_in(volume, script, "--detach", *flags).strip()
+
+    def first_process(self, container):
+        """Its number; None where there is no such container, or it has ended."""
+        said = self.client("inspect", "--format", "{{.State.Pid}}", container, check=False)
+        return int(said.stdout) or None if said.returncode == 0 else None
+
+    def create_volume(self, driver, name, options=()):
+        self.client("volume", "create", "--driver", driver, *(f"--opt={option}" for option in options), name)
+
+    def remove_volume(self, name):
+        self.client("volume", "rm", name)
+
+    def volumes(self):
+        """The names of the volumes that the engine knows."""
+        return self.client("volume", "ls", "-q").stdout.split()
+
+
+class Dockerd(_Engine):
     """A real Docker engine; without an image, where only its plugins matter. It looks for plugins in isolation.ENGINE_SOCKETS and ENGINE_SPECS, which are private here."""
 
     def __init__(self, directory, image, *flags):
@@ -107,38 +135,16 @@ class Dockerd:
         environment = {"DOCKER_HOST": f"unix://{self.socket}", "DOCKER_CONFIG": str(self.directory / "client")}
         return _run([DOCKER, *arguments], environment, check, timeout)
 
-    def run(self, volume, script, *flags):
-        """Runs a shell script in a container with `volume` at /v, and returns what it printed."""
-        return self._run_in(volume, script, "--rm", *flags)
-
-    def run_detached(self, volume, script, *flags):
-        """The same for a container that stays until remove(); returns its ID. A restarted dockerd would end one of --rm,
-        --live-restore or not."""
-        return self._run_in(volume, script, "--detach", *flags).strip()
+    client = docker
 
     def _run_in(self, volume, script, *flags):
         assert len(volume) > 1, "docker takes v:/v for a drive of Windows"
         return self.docker("run", "--network", "none", "-v", f"{volume}:/v", *flags, IMAGE, "/bin/sh", "-c", script).stdout
 
-    def first_process(self, container):
-        """Its number; None where there is no such container, or it has ended."""
-        said = self.docker("inspect", "--format", "{{.State.Pid}}", container, check=False)
-        return int(said.stdout) or None if said.returncode == 0 else None
-
     def remove(self, container):
         if not self.process.running:  # a test has failed while it was killed
             self.start()
         self.docker("rm", "--force", container)
-
-    def create_volume(self, driver, name, options=()):
-        self.docker("volume", "create", "-d", driver, *(f"--opt={option}" for option in options), name)
-
-    def remove_volume(self, name):
-        self.docker("volume", "rm", name)
-
-    def volumes(self):
-        """The names of the volumes that the engine knows."""
-        return self.docker("volume", "ls", "-q").stdout.split()
 
     def close(self):
         try:
@@ -159,7 +165,7 @@ class Dockerd:
                 pass  # it has ended
 
 
-class Podman:
+class Podman(_Engine):
     """Podman with one volume plugin for each name of `plugins` (name -> socket)."""
 
     def __init__(self, directory, image, plugins):
@@ -178,31 +184,14 @@ class Podman:
         command = ["podman", "--root", own / "root", "--runroot", own / "runroot", "--tmpdir", own / "tmp", "--storage-driver", "vfs"]
         return _run([*command, *arguments], {"CONTAINERS_CONF": str(own / "containers.conf")}, check, timeout)
 
-    def run(self, volume, script, *flags):
-        return self._run_in(volume, script, "--rm", *flags)
-
-    def run_detached(self, volume, script, *flags):
-        return self._run_in(volume, script, "--detach", *flags).strip()
+    client = podman
 
     def _run_in(self, volume, script, *flags):
         return self.podman("run", "--network=host", "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=1000:1000",
                            "-v", f"{volume}:/v", *flags, IMAGE, "/bin/sh", "-c", script).stdout
 
-    def first_process(self, container):
-        said = self.podman("inspect", "--format", "{{.State.Pid}}", container, check=False)
-        return int(said.stdout) or None if said.returncode == 0 else None
-
     def remove(self, container):
         self.podman("rm", "--force", "--time", "0", container)
-
-    def create_volume(self, driver, name, options=()):
-        self.podman("volume", "create", "--driver", driver, *(f"--opt={option}" for option in options), name)
-
-    def remove_volume(self, name):
-        self.podman("volume", "rm", name)
-
-    def volumes(self):
-        return self.podman("volume", "ls", "-q").stdout.split()
 
     def close(self):
         isolation.unmount_below(str(self.directory))

@@ -166,7 +166,7 @@ TEST_CASE("enable and disable wait for the plugin, and pass on why it failed", "
     CHECK(runs.last_timeout == std::chrono::seconds{7});
     CHECK(host.client.get("/plugins/p/json").json()["Enabled"].GetBool());
     CHECK(host.client.post("/plugins/p/enable").status == 409);
-    runs.using_it = {"dockerd (pid 1)"};
+    runs.using_it = std::vector<std::string>{"dockerd (pid 1)"};
     CHECK(host.client.post("/plugins/p/disable").status == 409);
     CHECK(host.client.post("/plugins/p/disable?force=1").status == 200);
     CHECK(host.client.post("/plugins/q/enable").status == 404);

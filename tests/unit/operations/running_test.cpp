@@ -81,10 +81,19 @@ TEST_CASE("disabling is asked for once", "[operations]") {
                 "plugin is already disabled: plugin p:latest found but disabled");
 }
 
+TEST_CASE("where it cannot be known who uses a plugin it stays enabled", "[operations]") {
+    const Operations host;
+    host.add("p:latest", true);
+    host.runs().using_it = std::nullopt;
+    check_error(disable_plugin(host.rooms(), "p", false, -1), Kind::cancelled, "who uses");
+    CHECK(is_stored_enabled(host));
+    CHECK(host.runs().calls.empty());
+}
+
 TEST_CASE("a plugin in use is disabled by force only", "[operations]") {
     const Operations host;
     host.add("p:latest", true);
-    host.runs().using_it = {"dockerd (pid 12)", "a container of sh (pid 34)"};
+    host.runs().using_it = std::vector<std::string>{"dockerd (pid 12)", "a container of sh (pid 34)"};
     check_error(disable_plugin(host.rooms(), "p", false, -1), Kind::conflict,
                 "in use by dockerd (pid 12) and a container of sh (pid 34)");
     CHECK(is_stored_enabled(host));
