@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import resource
 import shutil
 import sys
 import tempfile
@@ -14,6 +15,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 from harness import docker_commands, engines, isolation, plugins  # noqa: E402
 from harness.brokerd import BROKERD, Brokerd  # noqa: E402
 from harness.registry import Registry  # noqa: E402
+
+DESCRIPTORS = 8192
 
 
 def pytest_configure(config):
@@ -59,6 +62,15 @@ def engine_directories():
     yield
     for path in paths:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def many_descriptors():
+    """For a test with a thousand connections and more. Afterwards the limit is as before, for the tests that come next."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, DESCRIPTORS)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class Closing:

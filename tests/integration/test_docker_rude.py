@@ -6,7 +6,6 @@ BROKERD_CHAOS_SECONDS, as for a storm, makes the numbers those that are named; o
 import contextlib
 import json
 import os
-import resource
 import socket
 import subprocess
 import threading
@@ -148,9 +147,8 @@ def test_many_unfinished_requests_keep_nobody_waiting(quiet, neighbour, connect,
 
 
 @pytest.mark.parametrize("sent, count", [("nothing", CROWD + CROWD // 2), ("half a head", CROWD)])
-def test_a_thousand_connections_keep_nobody_waiting(quiet, neighbour, connect, sent, count):
+def test_a_thousand_connections_keep_nobody_waiting(many_descriptors, quiet, neighbour, connect, sent, count):
     """Of those that are silent also more than brokerd keeps."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     clients = [connect(UNFINISHED[sent]) for _ in range(count)]
     neighbour.goes_on()
     for client in clients:

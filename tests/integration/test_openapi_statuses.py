@@ -3,7 +3,6 @@ was seen in this run."""
 
 import json
 import re
-import resource
 import socket
 
 import pytest
@@ -170,14 +169,6 @@ def test_followers_of_logs_beyond_the_limit(ask):
         for connection in following:
             connection.close()
     ask("DELETE", "/plugins/{name}", 200, NAME, "?force=1")
-
-
-@pytest.fixture
-def many_descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_watchers_beyond_the_limit(many_descriptors, ask, mobyfs):
