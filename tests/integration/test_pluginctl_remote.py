@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -43,19 +42,6 @@ class Remote:
 def one_sentence(ran, status):
     assert ran.returncode == status and len(ran.stderr.splitlines()) == 1, (ran.returncode, ran.stderr)
     return ran.stderr
-
-
-def remotes_left():
-    """Processes `pluginctl dial-stdio`."""
-    found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if words[0].endswith(b"pluginctl") and b"dial-stdio" in words:
-            found.append(path.parent.name)
-    return found
 
 
 def test_commands_over_ssh(remote):
@@ -116,7 +102,7 @@ def test_a_plugin_is_made_and_run_over_ssh(remote, directory):
         watcher.signal(signal.SIGINT)
         assert watcher.wait() in (130, -signal.SIGINT)
     assert remote.pluginctl("rm", "-f", "acme/far").returncode == 0
-    wait_until(lambda: not remotes_left(), lambda: f"end of {remotes_left()}")
+    wait_until(lambda: not remote.server.remotes(), lambda: f"end of {remote.server.remotes()}")
 
 
 def test_ctrl_c_while_something_is_sent(remote):
@@ -127,7 +113,7 @@ def test_ctrl_c_while_something_is_sent(remote):
     try:
         child.stdin.write(b"\0" * 4096)
         child.stdin.flush()
-        wait_until(remotes_left, "connection over ssh")
+        wait_until(remote.server.remotes, "connection over ssh")
         os.killpg(child.pid, signal.SIGINT)
         assert child.wait(20) == 130
         assert child.stderr.read() == b"" and child.stdout.read() == b""
@@ -137,7 +123,7 @@ def test_ctrl_c_while_something_is_sent(remote):
         for stream in (child.stdin, child.stdout, child.stderr):
             stream.close()
     assert "acme/half:latest" not in remote.broker.plugins()
-    wait_until(lambda: not remotes_left(), lambda: f"end of {remotes_left()}")
+    wait_until(lambda: not remote.server.remotes(), lambda: f"end of {remote.server.remotes()}")
 
 
 def test_errors_of_ssh_are_one_sentence(remote, directory, closing):
@@ -165,11 +151,11 @@ def test_connection_that_breaks(remote, directory):
     """The other side goes away in the middle of a stream: said in a sentence, and nothing is left running."""
     events = remote.watch(directory, "events", "--replay", "1")
     wait_until(events.output, "event over ssh")
-    for pid in remotes_left():
-        os.kill(int(pid), signal.SIGKILL)
+    for pid in remote.server.remotes():
+        os.kill(pid, signal.SIGKILL)
     assert events.wait() == 125
     assert "pluginctl events: " in events.output().splitlines()[-1]
-    wait_until(lambda: not remotes_left(), lambda: f"end of {remotes_left()}")
+    wait_until(lambda: not remote.server.remotes(), lambda: f"end of {remote.server.remotes()}")
 
 
 # -- dial-stdio alone -------------------------------------------------------------------------------------------------

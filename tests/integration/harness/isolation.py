@@ -54,6 +54,11 @@ def enter():
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP_RUNNING))
 
 
+def entered():
+    """Whether /etc, /run and /var/lib are ours."""
+    return _entered
+
+
 def outside():
     """What to put before a command that is to run in the host's namespaces, with its network and its /run."""
     if not _entered:

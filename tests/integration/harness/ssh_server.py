@@ -2,13 +2,28 @@
 
 import os
 import pathlib
+import pwd
 import socket
 import subprocess
 
+from . import isolation
 from .process import Process
 from .waiting import wait_until
 
 ALIAS = "other-host"
+MARK = "BROKERD_TEST_SSH"  # in the environment of whatever runs over a server: the server's directory
+
+
+def _let_root_in():
+    """What sshd needs of the system, in our private /run and /etc: its directory, its user, and a root whose account is not locked."""
+    assert isolation.entered(), "the host's /etc is not ours to change"
+    os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    try:
+        pwd.getpwnam("sshd")
+    except KeyError:
+        subprocess.run(["useradd", "--system", "--home-dir", "/run/sshd", "--shell", "/usr/sbin/nologin", "sshd"], check=True)
+    # "!" would be a locked account, which sshd refuses without PAM, whatever the key; "*" is one that no password opens.
+    subprocess.run(["usermod", "--password", "*", "root"], check=True)
 
 
 class SshServer:
@@ -19,16 +34,17 @@ class SshServer:
         self.directory.mkdir()
         self.client = self._programs("client", {})
         server = self._programs("server", commands)
-        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd's own, in our private /run
+        _let_root_in()
         for name in ("host", "user"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.directory / name], check=True)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        variables = {"PATH": f"{server}:/usr/bin:/bin", **(environment or {})}
+        variables = {"PATH": f"{server}:/usr/bin:/bin", MARK: str(self.directory), **(environment or {})}
         self._write("sshd_config", [
             f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {self.directory}/host", f"PidFile {self.directory}/pid",
             f"AuthorizedKeysFile {self.directory}/user.pub", "StrictModes no", "UsePAM no", "PasswordAuthentication no",
-            "PermitRootLogin yes", "LogLevel VERBOSE", "SetEnv " + " ".join(f"{key}={value}" for key, value in variables.items())])
+            "PermitRootLogin yes", "PermitUserRC no", "LogLevel VERBOSE",
+            "SetEnv " + " ".join(f"{key}={value}" for key, value in variables.items())])
         self._write("ssh_config", [
             f"Host {ALIAS}", "HostName 127.0.0.1", f"Port {self.port}",
             "Host *", "User root", f"IdentityFile {self.directory}/user", "IdentitiesOnly yes", "BatchMode yes",
@@ -65,6 +81,19 @@ class SshServer:
         """The command lines that ssh was started with."""
         path = self.directory / "ssh.calls"
         return path.read_text().splitlines() if path.exists() else []
+
+    def remotes(self):
+        """The processes `pluginctl dial-stdio` that somebody has started over this server, and nobody else's."""
+        mark, found = os.fsencode(f"{MARK}={self.directory}"), []
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                if words[0].endswith(b"pluginctl") and b"dial-stdio" in words:
+                    if mark in (process / "environ").read_bytes().split(b"\0"):
+                        found.append(int(process.name))
+            except OSError:
+                pass  # it has ended
+        return found
 
     @property
     def environment(self):
