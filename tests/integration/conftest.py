@@ -180,11 +180,16 @@ def dockerd(directory, closing, image, engine_directories):
     return lambda *flags: closing.add(engines.Dockerd(directory, image, *flags))
 
 
-@pytest.fixture(params=[docker_commands.debian, docker_commands.newest], ids=["debian", "newest"])
-def docker(request, directory):
-    """Makes a docker command that speaks to this socket; of Debian 12, and of today."""
-    program = request.param()
-    return lambda path: docker_commands.Docker(program, path, directory / "client")
+@pytest.fixture(params=docker_commands.NAMES)
+def docker_program(request):
+    """The docker command line of Debian 12, and in a long run today's."""
+    return docker_commands.program(request.param)
+
+
+@pytest.fixture
+def docker(docker_program, directory):
+    """Makes a docker command that speaks to this socket."""
+    return lambda path: docker_commands.Docker(docker_program, path, directory / "client")
 
 
 @pytest.fixture

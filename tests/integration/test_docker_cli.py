@@ -1,5 +1,5 @@
 """`docker plugin` says the same to brokerd as to dockerd: every subcommand, every flag, every error, with Debian 12's command
-line and with the newest one that Debian has.
+line, and in a long run with the newest one that Debian has.
 
 What differs is in docker_cli/DIFFERENCES.md, with its reason. The test fails for a difference that is not there, and for one that is
 there and is none any more. BROKERD_WRITE_DIFFERENCES=1 writes the file anew from docker_cli/differences.py.
@@ -14,21 +14,16 @@ import pytest
 from docker_cli.differences import compare, document, listed
 from docker_cli.plugins import make_plugins
 from docker_cli.steps import STEPS
-from harness import unix_http
+from harness import docker_commands, unix_http
 from harness.docker_cli import Side
-from harness.engines import DOCKER
-from harness.newest_docker_cli import Unavailable, newest_docker_cli
 
 DOCUMENT = pathlib.Path(__file__).parent / "docker_cli" / "DIFFERENCES.md"
 
 
-@pytest.fixture(params=["debian", "newest"])
+@pytest.fixture(params=docker_commands.NAMES)
 def client(request):
     """Which command line, and its program."""
-    try:
-        return request.param, DOCKER if request.param == "debian" else newest_docker_cli()
-    except Unavailable as reason:
-        return pytest.skip(str(reason))
+    return request.param, docker_commands.program(request.param)
 
 
 @pytest.fixture

@@ -7,20 +7,15 @@ import subprocess
 
 import pytest
 from harness.brokerd import PLUGINCTL
-from harness.engines import DOCKER
-from harness.newest_docker_cli import Unavailable, newest_docker_cli
 
 # What docker has and pluginctl has not, with the reason. Nothing, today.
 MISSING = {}
 
 
-@pytest.fixture(params=["debian", "newest"])
-def docker(request):
+@pytest.fixture
+def docker(docker_program):
     """A docker command line."""
-    try:
-        return DOCKER if request.param == "debian" else newest_docker_cli()
-    except Unavailable as reason:
-        return pytest.skip(str(reason))
+    return docker_program
 
 
 def run(*command):

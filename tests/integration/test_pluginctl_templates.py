@@ -5,8 +5,6 @@ import subprocess
 
 import pytest
 from harness.brokerd import PLUGINCTL
-from harness.engines import DOCKER
-from harness.newest_docker_cli import Unavailable, newest_docker_cli
 from harness.running import enable_sample
 
 LIST = [
@@ -31,13 +29,10 @@ INSPECT = [
 # nothing of pluginctl's; objects are JSON instead of Go's braces.
 
 
-@pytest.fixture(params=["debian", "newest"])
-def docker(request):
+@pytest.fixture
+def docker(docker_program):
     """A docker command line."""
-    try:
-        return DOCKER if request.param == "debian" else newest_docker_cli()
-    except Unavailable as reason:
-        return pytest.skip(str(reason))
+    return docker_program
 
 
 @pytest.fixture

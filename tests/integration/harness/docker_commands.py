@@ -5,18 +5,22 @@ import subprocess
 
 import pytest
 
+from .engines import DOCKER
 from .newest_docker_cli import Unavailable, newest_docker_cli
 
 
-def debian():
-    return "/usr/bin/docker"
+#: For a fixture's parameters. The newest one must be fetched first, and starts slowly.
+NAMES = ["debian", pytest.param("newest", marks=pytest.mark.long)]
 
 
-def newest():
+def program(name):
+    """The path of the command line of that name; the test is skipped where there is none, and why is said."""
+    if name == "debian":
+        return DOCKER
     try:
         return str(newest_docker_cli())
     except Unavailable as reason:
-        pytest.skip(str(reason))
+        return pytest.skip(str(reason))
 
 
 class Docker:
