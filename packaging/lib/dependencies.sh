@@ -42,6 +42,29 @@ forbid_service_starts() {
     chmod 755 "$policy"
 }
 
+# Prints each unit that is enabled for the next boot: the links that enable it (below .wants, .requires) have its name, aliases
+# lead to it. What leads elsewhere (/dev/null) is masked, and what is no link was put there by hand.
+enabled_units() {
+    [[ -d /etc/systemd/system ]] || return 0
+    find /etc/systemd/system -type l -lname '*/systemd/system/*' \( -path '*.wants/*' -printf '%f\n' -o -path '*.requires/*' -printf '%f\n' \
+        -o -printf '%l\n' \) | sed 's|.*/||' | sort -u
+}
+
+# disable_units_beyond UNITS: as forbid_service_starts, for the next boot: Debian's packages enable their services when they
+# are installed. Whatever is not one of UNITS (lines) is disabled again; what systemd itself brings to a machine that had none stays.
+disable_units_beyond() {
+    local unit fresh=()
+    for unit in $(enabled_units); do
+        if ! grep -qxF -- "$unit" <<<"$1" && [[ $unit != @(systemd-*|getty@*|*.target) ]]; then fresh+=("$unit"); fi
+    done
+    [[ ${#fresh[@]} -gt 0 ]] || return 0
+    if command -v systemctl >/dev/null && systemctl -q disable "${fresh[@]}" </dev/null >/dev/null; then
+        say "Not enabled for the next boot: ${fresh[*]}"
+    else
+        warn "could not disable, and so these start at the next boot: ${fresh[*]}"
+    fi
+}
+
 # install_packages PACKAGE…: installs what is missing; quick and offline when nothing is.
 install_packages() {
     local missing
@@ -52,7 +75,8 @@ install_packages() {
     say "Installing ${#missing[@]} Debian packages: ${missing[*]}"
     (
         export DEBIAN_FRONTEND=noninteractive
-        trap restore_policy EXIT
+        enabled=$(enabled_units)
+        trap 'restore_policy; disable_units_beyond "$enabled"' EXIT
         forbid_service_starts
         # Only the installation decides: another, broken source in this machine's list is none of our business.
         apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >/dev/null || warn "apt-get update reported errors; going on"
