@@ -4,6 +4,7 @@ import os
 import pathlib
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -24,6 +25,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes half a minute and more, and waits for most of it; runs with packaging/test --long")
     if os.geteuid() != 0:
         raise pytest.UsageError("the integration tests need root: they run engines in namespaces of their own")
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell; what the tests start would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not config.option.collectonly:
         isolation.enter()
 
