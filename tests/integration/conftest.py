@@ -1,5 +1,6 @@
 """The tests' fixtures. Run with: python3 -m pytest tests/integration (as root; BROKERD_BUILD names the build directory)."""
 
+import contextlib
 import os
 import pathlib
 import resource
@@ -45,14 +46,20 @@ def pytest_runtest_makereport(item):
                 report.sections.append(("brokerd", broker.process.output()[-8000:]))
 
 
-@pytest.fixture
-def directory():
-    """A private directory with a short path, for a Unix socket's path holds 107 bytes."""
+@contextlib.contextmanager
+def private_directory():
     path = tempfile.mkdtemp(prefix="b.", dir="/tmp")
     os.chmod(path, 0o755)
     yield pathlib.Path(path)
     isolation.unmount_below(path)
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def directory():
+    """A private directory with a short path, for a Unix socket's path holds 107 bytes."""
+    with private_directory() as path:
+        yield path
 
 
 @pytest.fixture
@@ -136,6 +143,19 @@ def registry(directory, closing):
 def bare_dockerd(directory, closing):
     """A dockerd without images, where only its plugins matter."""
     return closing.add(engines.Dockerd(directory, None))
+
+
+@pytest.fixture(scope="module")
+def _dockerd_of_module():
+    with private_directory() as path, contextlib.closing(engines.Dockerd(path, None)) as engine:
+        yield engine
+
+
+@pytest.fixture
+def shared_dockerd(_dockerd_of_module):
+    """The same dockerd for all tests of a module, without plugins when one begins."""
+    yield _dockerd_of_module
+    _dockerd_of_module.remove_plugins()
 
 
 @pytest.fixture

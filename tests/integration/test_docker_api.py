@@ -13,9 +13,9 @@ from harness.managed import succeed
 # -- ping and versions ------------------------------------------------------------------------------------------------
 
 
-def test_ping_has_the_headers_that_dockerd_has(started, bare_dockerd):
+def test_ping_has_the_headers_that_dockerd_has(started, shared_dockerd):
     for method in ("GET", "HEAD"):
-        ours, theirs = (unix_http.request(path, method, "/_ping") for path in (started.control, bare_dockerd.socket))
+        ours, theirs = (unix_http.request(path, method, "/_ping") for path in (started.control, shared_dockerd.socket))
         assert (ours.status, ours.body) == (theirs.status, theirs.body)
         missing = {name.lower() for name in theirs.headers} - {name.lower() for name in ours.headers}
         assert missing <= {"builder-version"}, missing  # brokerd builds nothing
@@ -30,9 +30,9 @@ METHODS = [("HEAD", "/version"), ("HEAD", "/v1.41/plugins"), ("HEAD", "/events")
            ("GET", "/plugins/pull"), ("PUT", "/plugins/x/json"), ("GET", "/plugins/x")]
 
 
-def test_versions_and_unknown_paths_are_answered_as_by_dockerd(started, bare_dockerd):
+def test_versions_and_unknown_paths_are_answered_as_by_dockerd(started, shared_dockerd):
     for path in PATHS:
-        ours, theirs = (unix_http.request(place, "GET", path) for place in (started.control, bare_dockerd.socket))
+        ours, theirs = (unix_http.request(place, "GET", path) for place in (started.control, shared_dockerd.socket))
         assert ours.status == theirs.status, (path, ours, theirs)
         if ours.status == 200:
             continue
@@ -40,7 +40,7 @@ def test_versions_and_unknown_paths_are_answered_as_by_dockerd(started, bare_doc
         said = theirs.body.decode().strip() if theirs.headers["Content-Type"].startswith("text/plain") else theirs.error
         assert ours.error == said.replace("is 1.12", "is 1.24").replace("is 1.41", "is 1.50"), path
     for method, path in METHODS:
-        statuses = [unix_http.request(place, method, path).status for place in (started.control, bare_dockerd.socket)]
+        statuses = [unix_http.request(place, method, path).status for place in (started.control, shared_dockerd.socket)]
         assert statuses == [404, 404], (method, path)
 
 
@@ -94,8 +94,8 @@ def test_info_tells_plugins_and_host_as_docker_prints_them(broker, mobyfs, docke
     assert not whole.get("ServerErrors")
 
 
-def test_info_has_the_members_of_dockerd_s(started, bare_dockerd):
-    ours, theirs = (unix_http.request(path, "GET", "/v1.41/info").json() for path in (started.control, bare_dockerd.socket))
+def test_info_has_the_members_of_dockerd_s(started, shared_dockerd):
+    ours, theirs = (unix_http.request(path, "GET", "/v1.41/info").json() for path in (started.control, shared_dockerd.socket))
     for host in ("NCPU", "MemTotal", "KernelVersion", "OperatingSystem", "OSVersion", "OSType", "Architecture", "Name"):
         assert ours[host] == theirs[host], host
     of_engines = {"BridgeNfIptables", "BridgeNfIp6tables", "KernelMemory", "KernelMemoryTCP", "GenericResources", "CgroupVersion"}
@@ -133,8 +133,11 @@ def test_docker_build_is_told_the_same(started, docker, directory, kit):
         with open(context / "Dockerfile", "rb") as file:
             said = docker("build", *arguments, stdin=file, DOCKER_BUILDKIT=kit)
         assert said.returncode != 0
-        # Of BuildKit's session, docker tells the status only; today it has a plugin for it, which may not be there.
-        words = ("brokerd serves plugins only",) if kit == "0" else ("unable to upgrade to h2c, received 501", "buildx")
+        words = ["brokerd serves plugins only"]
+        # With BuildKit docker begins a session and a build at once, and tells the first refusal; of the session's only the status.
+        # Today it has a plugin for it, which may not be there.
+        if kit == "1":
+            words += ["unable to upgrade to h2c, received 501", "buildx"]
         assert any(word in said.stderr for word in words), said
 
 

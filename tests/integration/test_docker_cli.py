@@ -28,7 +28,7 @@ def client(request):
 
 @pytest.fixture
 def sides(directory, closing, bare_dockerd, broker, client):
-    """dockerd's and brokerd's."""
+    """dockerd's, which does not outlive the test, and brokerd's."""
     plugins = make_plugins(directory / "plugins")
     broker = broker(extra=["--live-restore=false"], timeout=20).start()
 

@@ -58,11 +58,10 @@ def do_everything(path, registry, plugin, plugin2):
     call("DELETE", "/plugins/nobody", [404])
 
 
-def test_events_are_those_of_dockerd(started, registry, directory, dockerd):
-    engine = dockerd()
+def test_events_are_those_of_dockerd(started, registry, directory, shared_dockerd):
     plugins = [make_sample(directory / name, config={"description": name}) for name in ("one", "two")]
     told = []
-    for path in (engine.socket, started.control):
+    for path in (shared_dockerd.socket, started.control):
         since = time.time()
         do_everything(path, registry, *plugins)
         events = events_of(path, f"since={since:.9f}&until={time.time():.9f}&filters=" + unix_http.quote('{"type":{"plugin":true}}'))
@@ -102,17 +101,18 @@ FILTERS = [
     ('{"colour":["red"]}', 3), ('{"event":["exec_create","cr"]}', 2), ('{"plugin":["acme/volumes-a"],"event":["remove"]}', 1)]
 
 
-def test_events_are_filtered_as_by_dockerd(told, bare_dockerd, directory):
+def test_events_are_filtered_as_by_dockerd(told, shared_dockerd, directory):
+    since = {told.control: 1, shared_dockerd.socket: f"{time.time():.9f}"}
     for name in ("a", "b"):  # of the same content, dockerd takes one
         tar = tar_of(make_plugin(directory / f"other-{name}", {"description": name}, {"data/name": name.encode()}))
-        reply = unix_http.request(bare_dockerd.socket, "POST", f"/plugins/create?name={NAME}-{name}", tar)
+        reply = unix_http.request(shared_dockerd.socket, "POST", f"/plugins/create?name={NAME}-{name}", tar)
         assert reply.status == 204, reply
-    assert unix_http.request(bare_dockerd.socket, "DELETE", f"/plugins/{NAME}-a").status == 200
+    assert unix_http.request(shared_dockerd.socket, "DELETE", f"/plugins/{NAME}-a").status == 200
     for text, count in FILTERS:
-        for path in (told.control, bare_dockerd.socket):
-            events = events_of(path, f"since=1&until={time.time():.9f}&filters={unix_http.quote(text)}")
+        for path in since:
+            events = events_of(path, f"since={since[path]}&until={time.time():.9f}&filters={unix_http.quote(text)}")
             assert len(events) == count, (path, text, events)
-    for path in (told.control, bare_dockerd.socket):
+    for path in since:
         assert events_of(path, f"until={time.time():.9f}")  # "until" alone starts with the oldest
         assert events_of(path, "until=1") == []
         reply = unix_http.request(path, "GET", "/events?since=2&until=1")

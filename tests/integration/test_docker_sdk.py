@@ -40,12 +40,8 @@ def engine(request):
         broker = request.getfixturevalue("broker")(extra=["--live-restore=false"], timeout=30).start()
         yield Engine("brokerd", broker.control, broker.state / "plugins")
     else:
-        dockerd = request.getfixturevalue("bare_dockerd")
-        made = Engine("dockerd", dockerd.socket, dockerd.directory / "data" / "plugins")
-        yield made
-        with contextlib.closing(made.client()) as client:
-            for plugin in client.plugins.list():
-                plugin.remove(force=True)
+        dockerd = request.getfixturevalue("shared_dockerd")
+        yield Engine("dockerd", dockerd.socket, dockerd.directory / "data" / "plugins")
 
 
 @pytest.fixture(params=VERSIONS)
@@ -240,7 +236,7 @@ def summary(events):
 
 def test_events(engine, sdk, image, closing):
     name = "acme/told:latest"
-    began = int(time.time())
+    began = time.time()
     everything = [("plugin", action, name) for action in ("create", "enable", "disable", "remove")]
     watching = [closing.add(engine.client()) for _ in range(3)]
     watchers = [closing.add(Watcher(client, filters=filters)) for client, filters in zip(

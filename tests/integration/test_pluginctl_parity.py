@@ -89,9 +89,9 @@ def test_the_build_makes_a_page_for_each_command():
     assert pages == {"pluginctl.1", *(f"pluginctl-{command}.1" for command in all_commands())}
 
 
-def test_docker_host_is_not_looked_at(started, bare_dockerd):
+def test_docker_host_is_not_looked_at(started, shared_dockerd):
     """A DOCKER_HOST that leads to an engine leads pluginctl nowhere; an engine's socket is told from brokerd's."""
-    engine = f"unix://{bare_dockerd.socket}"
+    engine = f"unix://{shared_dockerd.socket}"
     names = started.pluginctl("version", "--format", "{{.Server.Version}}", environment={"DOCKER_HOST": engine})
     assert names.returncode == 0 and names.stdout == started.pluginctl("version", "--format", "{{.Server.Version}}").stdout
     lost = subprocess.run([PLUGINCTL, "ls"], capture_output=True, text=True, env={**os.environ, "DOCKER_HOST": engine, "BROKERD_HOST": ""})

@@ -146,6 +146,11 @@ class Dockerd(_Engine):
             self.start()
         self.docker("rm", "--force", container)
 
+    def remove_plugins(self):
+        for plugin in unix_http.request(self.socket, "GET", "/plugins").json():
+            reply = unix_http.request(self.socket, "DELETE", f"/plugins/{plugin['Id']}?force=1", timeout=60)
+            assert reply.status == 200, reply
+
     def close(self):
         try:
             self.stop()
