@@ -117,9 +117,9 @@ void import_docker_plugins(const ControlRooms& rooms, const RoutedRequest& reque
     }
     exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events, path](Job& job) {
         JsonProgress progress{job.reply};
-        const auto imported = import_plugins(operations, path, progress, job.cancelled());
+        const OnDone tell = [&](const PluginRecord& made) { events.tell({"create", made.id, made.name}); };
+        const auto imported = import_plugins(operations, path, progress, job.cancelled(), tell);
         if (!imported) return progress.finish(imported.error());
-        for (const PluginRecordPtr& plugin : imported->plugins) events.tell({"create", plugin->id, plugin->name});
         progress.aux(json_text([&](JsonWriter& writer) {
             writer.StartObject();
             write_key(writer, "Imported");

@@ -31,8 +31,9 @@ OperationResult<UniqueFd> open_directory(const std::string& path) {
 /// One plugin on its way from the engine's directory into ours.
 class PluginImport {
 public:
-    PluginImport(const OperationRooms& rooms, const ImportablePlugin& plugin, Progress& progress, int cancelled)
-        : rooms_{rooms}, plugin_{plugin}, progress_{progress}, cancelled_{cancelled} {}
+    PluginImport(const OperationRooms& rooms, const ImportablePlugin& plugin, Progress& progress, int cancelled,
+                 const OnDone& done)
+        : rooms_{rooms}, plugin_{plugin}, progress_{progress}, cancelled_{cancelled}, done_{done} {}
 
     [[nodiscard]] OperationResult<PluginRecordPtr> run() {
         const auto claim = rooms_.claims.claim(plugin_.name, plugin_.name);
@@ -54,8 +55,11 @@ public:
         record.granted = required_privileges(**config, record.settings);
         record.config = *std::move(config);
         note_image(record, stored->image);
-        auto installed = rooms_.plugins.change(
-            [&](PluginStore& store) { return store.install(*std::move(staged), std::move(record)); });
+        auto installed = rooms_.plugins.change([&](PluginStore& store) {
+            auto added = store.install(*std::move(staged), std::move(record));
+            if (added) tell(done_, **added);  // here: from now on it can be found, and changed
+            return added;
+        });
         if (!installed) return Failure<OperationError>{operation_error(installed.error())};
         return *std::move(installed);
     }
@@ -162,18 +166,19 @@ private:
     const ImportablePlugin& plugin_;
     Progress& progress_;
     const int cancelled_;
+    const OnDone& done_;
 };
 
 }  // namespace
 
 OperationResult<Imported> import_plugins(const OperationRooms& rooms, const std::string& path, Progress& progress,
-                                         int cancelled) {
+                                         int cancelled, const OnDone& done) {
     const auto found = read_docker_plugins(path);
     if (!found) return fail(Kind::invalid, found.error().message);
     for (const std::string& finding : found->findings) progress.tell("", finding);
     Imported imported;
     for (const ImportablePlugin& plugin : found->plugins) {
-        auto record = PluginImport{rooms, plugin, progress, cancelled}.run();
+        auto record = PluginImport{rooms, plugin, progress, cancelled, done}.run();
         if (record) {
             progress.tell("", fmt::format("Imported {}", plugin.name));
             if (plugin.enabled) {
