@@ -118,9 +118,9 @@ OperationResult<PluginRecordPtr> upgrade(const OperationRooms& rooms, const std:
         rooms.plugins.change([&](PluginStore& store) { return store.upgrade(*std::move(staged), *std::move(record)); });
     if (!upgraded) return Failure<OperationError>{operation_error(upgraded.error())};
     const PluginRecordPtr now = upgraded->record;
-    tell(done, *now);
     { const StagedPlugin old_rootfs = std::move(upgraded->previous); }  // deleted here, not on the store's thread
     collect_blobs(rooms);
+    tell(done, *now);  // still claimed: nobody has changed it since
     return now;
 }
 
