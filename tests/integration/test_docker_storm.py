@@ -1,7 +1,7 @@
 """Fifty clients do what they like to the same few plugins: every call is answered, the answers and the events tell one story, and
 in the end brokerd, its disk and the host agree.
 
-BROKERD_CHAOS_SECONDS says for how long (ten seconds)."""
+BROKERD_CHAOS_SECONDS says for how long (five seconds)."""
 
 import collections
 import json
@@ -18,7 +18,7 @@ from harness.running import SAMPLE, make_sample
 from harness.storm import PATIENCE, CliClient, Journal, Orders, RawClient, RudeClient, counted
 from harness.waiting import wait_until
 
-SECONDS = float(os.environ.get("BROKERD_CHAOS_SECONDS", "10"))
+SECONDS = float(os.environ.get("BROKERD_CHAOS_SECONDS", "5"))
 PLUGINS = 12
 #: Fifty in all, with the two that watch.
 CLIENTS = {RawClient: 40, CliClient: 4, RudeClient: 4}

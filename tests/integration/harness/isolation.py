@@ -43,7 +43,7 @@ def enter():
         raise OSError(error, "unshare(mount, network): " + os.strerror(error))
     _entered = True
     _mount("--make-rprivate", "/")
-    _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
+    mount_in_memory("/run")
     for path in ("/etc", "/var/lib"):
         upper, work = (f"/run/overlay{path}/{part}" for part in ("upper", "work"))
         os.makedirs(upper)
@@ -85,6 +85,11 @@ def _engine_groups():
 
 def _mount(*arguments):
     subprocess.run(["mount", *arguments], check=True)
+
+
+def mount_in_memory(directory):
+    """A file system without a disk; unmount_below() is its end."""
+    _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", str(directory))
 
 
 def die_with_parent():
