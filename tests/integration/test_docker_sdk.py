@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import os
 import threading
 import time
 
@@ -58,8 +59,9 @@ def sdk(engine):
 
 @pytest.fixture
 def image(directory):
-    """What asks for a privilege, so that there is one to be granted."""
-    return make_sample(directory / "p", "", {"linux": {"capabilities": ["CAP_SYS_ADMIN"]}}, {"etc/version": b"1"})
+    """What asks for a privilege, so that there is one to be granted. It is another one in each test: dockerd refuses what it has had
+    until somebody has cleaned up."""
+    return make_sample(directory / "p", "", {"linux": {"capabilities": ["CAP_SYS_ADMIN"]}}, {"etc/version": b"1", "etc/nonce": os.urandom(16)})
 
 
 def push(client, name):

@@ -32,7 +32,7 @@ class Place:
 
     def __init__(self, directory, engine, registry):
         self.directory, self.engine, self.registry = directory, engine, registry
-        self.source = make_plugin(directory / "plugin", GREEDY)
+        self.source = make_plugin(directory / "plugin", GREEDY, {"nonce": os.urandom(16)})  # dockerd remembers what it has had
         self.config = directory / "client"
         self.config.mkdir()
 
@@ -70,8 +70,8 @@ class Place:
 
 
 @pytest.fixture
-def place(directory, closing, dockerd):
-    return Place(directory, dockerd(), closing.add(Registry(directory)))
+def place(directory, closing, shared_dockerd):
+    return Place(directory, shared_dockerd, closing.add(Registry(directory)))
 
 
 def without_ids(text):
@@ -140,6 +140,7 @@ def test_settings_of_an_installation(place):
     assert place.installed() == {}
 
 
+@pytest.mark.long  # dockerd tries for twelve seconds
 def test_enabling_is_told_in_the_daemons_words(place):
     name = place.publish("sample/one")
     failed = place.pluginctl("install", "--grant-all-permissions", name)
