@@ -21,6 +21,7 @@ std::size_t BodyPump::take_body(std::string_view piece) {
         }
         taken += static_cast<std::size_t>(count);
     }
+    moved_ += taken;
     return taken;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,8 @@ public:
 
     /// Whether the body has ended, be it read or not.
     [[nodiscard]] bool is_done() const noexcept { return body_.is_done(); }
+    /// How much of it is in the pipe, or has been.
+    [[nodiscard]] std::uint64_t moved() const noexcept { return moved_; }
     [[nodiscard]] const HttpProblem& problem() const noexcept { return body_.problem(); }
 
     /// From here on there is a pipe: its writing end, non-blocking.
@@ -47,6 +50,7 @@ private:
 
     BodyParser body_;
     UniqueFd pipe_;
+    std::uint64_t moved_ = 0;
     bool unwanted_ = false;
 };
 

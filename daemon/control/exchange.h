@@ -29,8 +29,8 @@ public:
     void reply_with(std::function<ControlReply()> format) const;
 
     /// Has `work` answer, on a thread of its own that it may keep for minutes, with the request's body as it arrives
-    /// (job.h). Such threads are apart from those of other requests. Beyond Limits::jobs it is answered with 503 at
-    /// once; where the client has gone already, `work` is dropped.
+    /// (job.h). Such threads are apart from those of other requests. Beyond Limits::jobs it takes the place of one
+    /// that waits for its client, or is answered with 503; where the client has gone already, `work` is dropped.
     void start_job(JobWork work) const;
 
     [[nodiscard]] Id connection() const noexcept { return connection_; }

@@ -36,11 +36,18 @@ std::uint32_t HttpConnection::interest() const noexcept {
     return 0;
 }
 
-bool HttpConnection::is_idle() const {
-    if (state != State::receiving || !input.empty()) return false;
-    if (parser.end_of_input() != RequestParser::Progress::need_more) return false;
+bool HttpConnection::has_begun() const {
+    return !input.empty() || parser.end_of_input() != RequestParser::Progress::need_more;
+}
+
+bool HttpConnection::has_unread() const noexcept {
     char next = 0;
-    return ::recv(socket_.get(), &next, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+    return ::recv(socket_.get(), &next, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void HttpConnection::end_input() noexcept {
+    ::shutdown(socket_.get(), SHUT_RD);
+    input_ended_ = true;
 }
 
 HttpConnection::Io HttpConnection::read() {

@@ -38,8 +38,13 @@ public:
     /// What epoll should wait for in this state.
     [[nodiscard]] std::uint32_t interest() const noexcept;
 
-    /// Whether nothing of a request is here, not even in the socket.
-    [[nodiscard]] bool is_idle() const;
+    /// Whether something of a request has been read.
+    [[nodiscard]] bool has_begun() const;
+    /// Whether there is something in the socket.
+    [[nodiscard]] bool has_unread() const noexcept;
+    /// The client's writes fail from here on; what it has written before can still be read.
+    void end_input() noexcept;
+    [[nodiscard]] bool input_ended() const noexcept { return input_ended_; }
     /// Appends to input() what has arrived, up to a bounded amount.
     [[nodiscard]] Io read();
     /// Throws away what has arrived.
@@ -69,6 +74,7 @@ public:
     std::shared_ptr<JobLink> job;               ///< the last one here, perhaps over
     bool expects_continue = false;              ///< of the request in flight; not answered yet
     bool awaits_body = false;                   ///< the job's pipe has room
+    std::uint64_t body_noted = 0;               ///< how much of it had come when its client was last found quick enough
     bool pipe_watched = false;                  ///< epoll waits for room in the job's pipe
 
 private:
@@ -76,6 +82,7 @@ private:
     UniqueFd socket_;
     std::string output_;
     std::size_t written_ = 0;
+    bool input_ended_ = false;
 };
 
 }  // namespace brokerd

@@ -1,6 +1,7 @@
 #include <sys/epoll.h>
 
 #include <exception>
+#include <utility>
 
 #include "daemon/control/error_reply.h"
 #include "daemon/control/http_server.h"
@@ -21,28 +22,30 @@ constexpr int kPiecesAtOnce = 8;
 void HttpServer::start_job(const Exchange& exchange, JobWork work) {
     HttpConnection* connection = find(exchange);
     if (connection == nullptr || connection->state != HttpConnection::State::answering) return;
-    // Refused, not queued: nobody would see why nothing happens, and what is waited for may take hours.
-    if (jobs_.size() >= limits_.jobs) {
-        return send_reply(*connection, error_reply::too_many_jobs(limits_.jobs), connection->keep_alive);
-    }
+    WaitingJob job{exchange, std::move(work), Clock::now()};
+    if (has_room_for_job()) return begin_job(*connection, std::move(job));
+    waiting_jobs_.emplace(exchange.number(), std::move(job));
+}
+
+void HttpServer::begin_job(HttpConnection& connection, WaitingJob job) {
     try {
-        if (!connection->pump) connection->pump.emplace(BodyParser{});
-        const bool body_is_whole = connection->pump->is_done();
+        if (!connection.pump) connection.pump.emplace(BodyParser{});
+        const bool body_is_whole = connection.pump->is_done();
         const auto link = std::make_shared<JobLink>(
-            mailbox_, exchange, connection->descriptor(),
-            JobLink::Settings{connection->to_head, connection->chunked, connection->keep_alive,
-                              connection->expects_continue && !body_is_whole, body_is_whole, limits_.write_stall});
-        jobs_.emplace(exchange.number(), link);
-        job_threads_->submit([link, work = std::move(work)](int) { run_job(link, work); });
-        connection->job = link;
+            mailbox_, job.exchange, connection.descriptor(),
+            JobLink::Settings{connection.to_head, connection.chunked, connection.keep_alive,
+                              connection.expects_continue && !body_is_whole, body_is_whole, limits_.write_stall});
+        jobs_.emplace(job.exchange.number(), RunningJob{link});
+        job_threads_->submit([link, work = std::move(job.work)](int) { run_job(link, work); });
+        connection.job = link;
     } catch (const std::exception& error) {
-        jobs_.erase(exchange.number());
+        jobs_.erase(job.exchange.number());
         log_error("control socket: a job cannot be started: {}", error.what());
-        return send_reply(*connection, error_reply::internal_error(error.what()), connection->keep_alive);
+        return send_reply(connection, error_reply::internal_error(error.what()), connection.keep_alive);
     }
-    connection->state = HttpConnection::State::working;
-    set_deadline(*connection, std::nullopt);
-    update_interest(*connection);
+    connection.state = HttpConnection::State::working;
+    set_deadline(connection, std::nullopt);
+    update_interest(connection);
 }
 
 void HttpServer::open_body(const Exchange& exchange, UniqueFd pipe) {
@@ -76,10 +79,20 @@ void HttpServer::move_body(HttpConnection& connection) {
             return close(connection);
     }
     // A job may take its time with what it has; only the client has a deadline.
-    connection.awaits_body = step != BodyPump::Step::full;
+    const bool was_awaited = std::exchange(connection.awaits_body, step != BodyPump::Step::full);
+    note_progress(connection, was_awaited);
     watch_pipe(connection, !connection.awaits_body);
     set_deadline(connection, connection.awaits_body ? std::optional{limits_.body} : std::nullopt);
     update_interest(connection);
+}
+
+/// For when somebody else needs the job's place.
+void HttpServer::note_progress(HttpConnection& connection, bool was_awaited) {
+    if (!connection.awaits_body) return starved_jobs_.forget(connection.id());
+    const std::uint64_t moved = connection.pump->moved();
+    if (was_awaited && moved - connection.body_noted < kBodyProgress) return;
+    connection.body_noted = moved;
+    starved_jobs_.wait_for(connection.id(), WaitingClients::Kind::owing, Clock::now());
 }
 
 void HttpServer::on_pipe(Exchange::Id id, std::uint32_t events) {
@@ -95,6 +108,7 @@ void HttpServer::end_body(HttpConnection& connection, BodyState state, std::stri
     watch_pipe(connection, false);
     connection.pump->close();
     connection.awaits_body = false;
+    starved_jobs_.forget(connection.id());
     set_deadline(connection, std::nullopt);
     update_interest(connection);
 }
@@ -111,7 +125,10 @@ void HttpServer::conclude(const Exchange& exchange, const JobConclusion& conclus
 }
 
 void HttpServer::job_ended(const Exchange& exchange) {
-    jobs_.erase(exchange.number());
+    const auto ended = jobs_.find(exchange.number());
+    if (ended == jobs_.end()) return;
+    if (ended->second.is_given_up) --given_up_jobs_;
+    jobs_.erase(ended);
 }
 
 }  // namespace brokerd

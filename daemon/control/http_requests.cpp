@@ -11,6 +11,15 @@
 // The life of a request on its connection: arriving, being handled, being answered. http_server.cpp has the loop.
 
 namespace brokerd {
+namespace {
+
+/// Whether there may be another request after the one that has just been read.
+bool keeps_alive(const HttpConnection& connection) {
+    const bool is_last = connection.input_ended() && connection.input.empty() && !connection.has_unread();
+    return connection.parser.keep_alive() && !is_last;
+}
+
+}  // namespace
 
 void HttpServer::on_readable(HttpConnection& connection) {
     if (connection.state == HttpConnection::State::draining) {
@@ -42,13 +51,16 @@ void HttpServer::advance(HttpConnection& connection) {
         case RequestParser::Progress::head:
             return take_head(connection);
         case RequestParser::Progress::complete: {
-            connection.keep_alive = connection.parser.keep_alive();
+            connection.keep_alive = keeps_alive(connection);
             connection.expects_continue = false;
             connection.pump.reset();
             return handle(connection, connection.parser.take());
         }
         case RequestParser::Progress::need_more:
-            if (was_idle) set_deadline(connection, limits_.head);
+            if (was_idle) {
+                set_deadline(connection, limits_.head);
+                await_client(connection);
+            }
             return await_more(connection);
     }
 }
@@ -56,7 +68,7 @@ void HttpServer::advance(HttpConnection& connection) {
 /// Here it is decided who reads the body.
 void HttpServer::take_head(HttpConnection& connection) {
     if (streams_body_ && streams_body_(connection.parser.head())) {
-        connection.keep_alive = connection.parser.keep_alive();
+        connection.keep_alive = keeps_alive(connection);
         connection.expects_continue = connection.parser.take_expectation();
         const RequestParser::Streamed streamed = connection.parser.take_streamed();
         connection.pump.emplace(streamed.body);
@@ -75,6 +87,7 @@ void HttpServer::await_more(HttpConnection& connection) {
 }
 
 void HttpServer::handle(HttpConnection& connection, const ControlRequest& request) {
+    waiting_.forget(connection.id());
     connection.to_head = request.method == "HEAD";
     connection.chunked = request.streams_chunked;
     if (!connection.refused.empty()) {
@@ -130,7 +143,8 @@ bool HttpServer::open_stream(const Exchange& exchange, const std::string& conten
     ++streams_;
     connection->state = HttpConnection::State::streaming;
     connection->stream_closed = std::move(closed);
-    connection->ends_with_input = end == StreamEnd::half_closed;
+    // Where we have ended the client's sending ourselves, its end tells nothing.
+    connection->ends_with_input = end == StreamEnd::half_closed && !connection->input_ended();
     set_deadline(*connection, std::nullopt);
     connection->queue(stream_head(200, content_type, {}, connection->chunked, connection->keep_alive));
     write_on(*connection);
@@ -172,6 +186,7 @@ void HttpServer::end_stream(HttpConnection& connection) {
     connection.keep_alive = connection.keep_alive && connection.chunked;
     if (connection.chunked) connection.queue("0\r\n\r\n");
     set_deadline(connection, limits_.write_stall);
+    await_client(connection);
     if (closed) closed();
     write_on(connection);
 }
@@ -187,6 +202,7 @@ void HttpServer::send_reply(HttpConnection& connection, const ControlReply& repl
     connection.queue(to_bytes(reply, connection.to_head, connection.keep_alive));
     connection.state = HttpConnection::State::replying;
     set_deadline(connection, limits_.write_stall);
+    await_client(connection);
     write_on(connection);
 }
 
@@ -203,7 +219,9 @@ void HttpServer::write_on(HttpConnection& connection) {
             if (streaming) break;
             return replied(connection);
         case HttpConnection::Io::progress:
-            if (!streaming) set_deadline(connection, limits_.write_stall);
+            if (streaming) break;
+            set_deadline(connection, limits_.write_stall);
+            await_client(connection);
             break;
         case HttpConnection::Io::would_block:
             break;
@@ -218,10 +236,12 @@ void HttpServer::replied(HttpConnection& connection) {
         connection.end_output();
         connection.state = HttpConnection::State::draining;
         set_deadline(connection, limits_.linger);
+        await_client(connection);
         return update_interest(connection);
     }
     connection.state = HttpConnection::State::receiving;
     set_deadline(connection, limits_.idle);
+    await_client(connection);
     update_interest(connection);
     // The next request may have come with the last one. Its answer arrives by mail, so this does not recurse for long.
     if (!connection.input.empty()) advance(connection);
@@ -232,6 +252,8 @@ void HttpServer::close(HttpConnection& connection) {
     if (connection.state == HttpConnection::State::streaming) --streams_;
     if (connection.state == HttpConnection::State::working) end_body(connection, BodyState::cut_off);
     set_deadline(connection, std::nullopt);
+    waiting_.forget(connection.id());
+    waiting_jobs_.erase(connection.exchange);
     // A job has a descriptor of its own for this connection, which would go on to wake us up.
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, connection.descriptor(), nullptr);
     if (connection.job) connection.job->cancel();

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <exception>
 
-#include "common/os/process_facts.h"
 #include "common/os/system_error.h"
 #include "daemon/control/error_reply.h"
 #include "daemon/loop/log.h"
@@ -24,9 +23,6 @@ namespace {
 
 constexpr Exchange::Id kListener = 0;
 constexpr Exchange::Id kMailbox = 1;
-/// How long accepting rests when there are no descriptors left, unless a connection ends before.
-constexpr std::chrono::milliseconds kOutOfDescriptorsPause{500};
-constexpr int kAcceptsAtOnce = 64;
 /// With the number of a connection: the event is of its job's pipe.
 constexpr Exchange::Id kPipe = Exchange::Id{1} << 63U;
 constexpr std::chrono::milliseconds kJobThreadIdle{10'000};
@@ -60,6 +56,8 @@ HttpServer::HttpServer(UniqueFd listening_socket, PeerPolicy policy, Limits limi
       limits_{limits},
       mailbox_{std::make_shared<Mailbox<HttpServer&>>()},
       epoll_{epoll_create1(EPOLL_CLOEXEC)},
+      waiting_{limits.owing, limits.resting},
+      starved_jobs_{limits.owing, limits.resting},
       last_id_{kMailbox} {
     if (!epoll_) throw_errno("epoll_create1");
     const int flags = fcntl(listener_.get(), F_GETFL);
@@ -107,7 +105,8 @@ void HttpServer::run() {
         attempt([&] { expire(); });
         attempt([&] { admit(); });
     }
-    for (const auto& [number, job] : jobs_) job->cancel();
+    for (const auto& [number, job] : jobs_) job.link->cancel();
+    waiting_jobs_.clear();
     connections_.clear();
 }
 
@@ -136,57 +135,9 @@ void HttpServer::run_mail() {
     for (auto& work : mailbox_->take()) attempt([&] { work(*this); });
 }
 
-void HttpServer::accept_some() {
-    for (int i = 0; i < kAcceptsAtOnce; ++i) {
-        HttpConnection* const to_make_room = is_full() ? longest_idle() : nullptr;
-        if (is_full() && to_make_room == nullptr) return;
-        UniqueFd socket{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
-        if (socket) {
-            if (to_make_room != nullptr) close(*to_make_room);
-            add(std::move(socket));
-            continue;
-        }
-        if (errno == EINTR || errno == ECONNABORTED) continue;
-        if (errno == EAGAIN) return;
-        // EMFILE, ENFILE, ENOBUFS, ENOMEM: the client stays in the backlog, and trying again at once would spin.
-        if (!out_of_descriptors_until_) log_warning("control socket: cannot accept connections: {}", errno_text(errno));
-        out_of_descriptors_until_ = Clock::now() + kOutOfDescriptorsPause;
-        return;
-    }
-}
-
-void HttpServer::add(UniqueFd socket) {
-    auto connection = std::make_unique<HttpConnection>(++last_id_, std::move(socket));
-    try {
-        const PeerCredentials peer = peer_credentials(connection->descriptor());
-        if (!policy_.allows(peer)) connection->refused = peer.describe();
-    } catch (const std::exception& error) {
-        log_warning("control socket: who is connecting? {}", error.what());
-        return;
-    }
-    HttpConnection& added = *connection;
-    added.accepted = ticks_since_boot();
-    control(epoll_.get(), EPOLL_CTL_ADD, added.descriptor(), added.interest(), added.id());
-    added.registered = added.interest();
-    connections_.emplace(added.id(), std::move(connection));
-    set_deadline(added, added.refused.empty() ? limits_.idle : limits_.head);
-}
-
-/// Opens or shuts the door, after each round of the loop.
-void HttpServer::admit() {
-    if (out_of_descriptors_until_ && Clock::now() >= *out_of_descriptors_until_) out_of_descriptors_until_.reset();
-    watch_listener(!out_of_descriptors_until_ && (!is_full() || longest_idle() != nullptr));
-}
-
-/// Before its first request, or else between two. Nullptr where nobody is.
-HttpConnection* HttpServer::longest_idle() {
-    for (const bool has_asked : {false, true}) {
-        for (const auto& [deadline, id] : deadlines_) {
-            HttpConnection& connection = *connections_.at(id);
-            if ((connection.exchange != 0) == has_asked && connection.is_idle()) return &connection;
-        }
-    }
-    return nullptr;
+void HttpServer::watch(HttpConnection& connection) {
+    connection.registered = connection.interest();
+    control(epoll_.get(), EPOLL_CTL_ADD, connection.descriptor(), connection.registered, connection.id());
 }
 
 void HttpServer::watch_listener(bool on) {
@@ -196,10 +147,12 @@ void HttpServer::watch_listener(bool on) {
 }
 
 int HttpServer::time_to_first_deadline() const {
-    std::optional<Clock::time_point> first = out_of_descriptors_until_;
-    if (!deadlines_.empty()) first = first ? std::min(*first, deadlines_.begin()->first) : deadlines_.begin()->first;
-    if (!first) return -1;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*first - Clock::now()).count();
+    constexpr Clock::time_point kNever = Clock::time_point::max();
+    const Clock::time_point first =
+        std::min({out_of_descriptors_until_.value_or(kNever), next_admission_.value_or(kNever),
+                  deadlines_.empty() ? kNever : deadlines_.begin()->first});
+    if (first == kNever) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(first - Clock::now()).count();
     return static_cast<int>(std::clamp<decltype(left)>(left, 0, 60'000));
 }
 
@@ -214,11 +167,10 @@ void HttpServer::expire() {
             end_body(connection, BodyState::too_slow);
         } else if (connection.state == HttpConnection::State::streaming) {
             end_stream(connection);
-        } else if (connection.state == HttpConnection::State::receiving &&
-                   connection.parser.end_of_input() == RequestParser::Progress::malformed) {
+        } else if (connection.state == HttpConnection::State::receiving && connection.has_begun()) {
             refuse(connection, error_reply::request_too_slow());
         } else {
-            close(connection);
+            [[maybe_unused]] const bool gone = give_up(connection);
         }
     }
 }

@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -20,6 +22,7 @@
 #include "daemon/control/job_link.h"
 #include "daemon/control/peer_credentials.h"
 #include "daemon/control/peer_process.h"
+#include "daemon/control/waiting_clients.h"
 #include "daemon/control/worker_pool.h"
 #include "daemon/loop/mailbox.h"
 
@@ -36,20 +39,29 @@ public:
 
     /// All ours. Tests make them smaller.
     struct Limits {
-        /// Beyond it, the connection that has been idle for longest is closed for a new one, first of those that have
-        /// not asked anything yet; where none is idle, clients wait in the backlog. Streams do not count.
+        /// Beyond it, the client that has kept the server waiting for longest makes room for a new one (see
+        /// WaitingClients); where there is none, clients wait in the backlog. Streams do not count.
         std::size_t connections = 1024;
         std::size_t streams = 1024;                            ///< beyond it, open_stream() refuses
         std::size_t stream_backlog = std::size_t{256} * 1024;  ///< bytes that a stream's client may leave unread
-        std::size_t jobs = 128;  ///< at the same time, each with a thread; beyond it, start_job() refuses
+        /// At the same time, each with a thread. Beyond it, the client that is slowest to send a job its body makes
+        /// room; where there is none, start_job() refuses.
+        std::size_t jobs = 128;
         std::chrono::milliseconds head{10'000};  ///< from the first byte of a request to the end of its head
         std::chrono::milliseconds body{
             60'000};  ///< from there to the end of its body; for a job that reads it: without a byte
         std::chrono::milliseconds reply{30'000};        ///< for the handler, unless it asks for more
         std::chrono::milliseconds write_stall{30'000};  ///< an answer of which the client takes nothing, a job's too
         std::chrono::milliseconds idle{300'000};        ///< between two requests
-        std::chrono::milliseconds linger{2'000};        ///< for a client to read the last answer and close
+        /// How long a client may at least be silent when somebody needs its place: before its first request, within
+        /// one, and before it has taken its answer. Of a job's body it must send kBodyProgress meanwhile.
+        std::chrono::milliseconds owing{1'000};
+        std::chrono::milliseconds resting{3'000};  ///< the same between two requests
+        std::chrono::milliseconds linger{2'000};   ///< for a client to read the last answer and close
     };
+
+    /// Ours: whoever sends less of it within Limits::owing is slow.
+    static constexpr std::uint64_t kBodyProgress = std::uint64_t{16} * 1024;
 
     /// Called on the server's thread, must not wait. Exceptions become 500.
     using Handler = std::function<void(const ControlRequest& request, Exchange exchange)>;
@@ -107,6 +119,15 @@ public:
 
 private:
     using Connections = std::unordered_map<Exchange::Id, std::unique_ptr<HttpConnection>>;
+    struct WaitingJob {
+        Exchange exchange;
+        JobWork work;
+        Clock::time_point since;
+    };
+    struct RunningJob {
+        std::shared_ptr<JobLink> link;
+        bool is_given_up = false;  ///< its place is another one's already
+    };
 
     void run();
     void dispatch(Exchange::Id id, std::uint32_t events);
@@ -115,7 +136,11 @@ private:
     void add(UniqueFd socket);
     void admit();
     [[nodiscard]] bool is_full() const { return connections_.size() - streams_ >= limits_.connections; }
-    [[nodiscard]] HttpConnection* longest_idle();
+    [[nodiscard]] bool make_room();
+    [[nodiscard]] bool give_up(HttpConnection& connection);
+    void tell_of_descriptors(int problem);
+    void await_client(HttpConnection& connection);
+    void wake_at(std::optional<Clock::time_point> time);
     void expire();
     [[nodiscard]] int time_to_first_deadline() const;
 
@@ -133,11 +158,17 @@ private:
     void close(HttpConnection& connection);
     void move_body(HttpConnection& connection);
     void end_body(HttpConnection& connection, BodyState state, std::string why = {});
+    void admit_jobs(Clock::time_point now);
+    [[nodiscard]] bool has_room_for_job() const { return jobs_.size() - given_up_jobs_ < limits_.jobs; }
+    [[nodiscard]] bool give_up_job(Clock::time_point now);
+    void begin_job(HttpConnection& connection, WaitingJob job);
+    void note_progress(HttpConnection& connection, bool was_awaited);
     void on_pipe(Exchange::Id id, std::uint32_t events);
     void watch_pipe(HttpConnection& connection, bool on);
 
     [[nodiscard]] HttpConnection* find(const Exchange& exchange);
     void set_deadline(HttpConnection& connection, std::optional<std::chrono::milliseconds> from_now);
+    void watch(HttpConnection& connection);
     void update_interest(HttpConnection& connection);
     void watch_listener(bool on);
 
@@ -151,13 +182,20 @@ private:
     Connections connections_;
     std::set<std::pair<Clock::time_point, Exchange::Id>> deadlines_;
     std::size_t streams_ = 0;
-    std::unordered_map<Exchange::Id, std::shared_ptr<JobLink>> jobs_;  ///< those running, by the number of the request
-    std::vector<char> buffer_;                                         ///< bodies pass through it
+    WaitingClients waiting_;                             ///< the connections that are receiving, replying or draining
+    std::unordered_map<Exchange::Id, RunningJob> jobs_;  ///< by the number of the request
+    std::size_t given_up_jobs_ = 0;                      ///< of these
+    WaitingClients starved_jobs_;                        ///< connections of those that wait for their body
+    std::map<Exchange::Id, WaitingJob> waiting_jobs_;    ///< for a place, by the number of the request
+    std::vector<char> buffer_;                           ///< bodies pass through it
     std::unique_ptr<WorkerPool> job_threads_;
     Exchange::Id last_id_;
     Exchange::Id last_exchange_ = 0;
     bool listening_ = false;
     std::optional<Clock::time_point> out_of_descriptors_until_;
+    std::optional<Clock::time_point> told_of_descriptors_;
+    std::optional<Clock::time_point>
+        next_admission_;  ///< when somebody's time is over and another one can have the place
     std::thread thread_;
 };
 

@@ -24,6 +24,7 @@ public:
     [[nodiscard]] Client connect() const { return Client{path_}; }
     /// A connection that has sent the head of a POST to `target`, and `body`.
     [[nodiscard]] Client post(std::string_view headers, std::string_view body = {}, std::string_view target = "/job");
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
     void stop() { server_.stop(); }
 
 private:

@@ -34,7 +34,9 @@ rapidjson::Document Reply::json() const {
     return std::move(*parsed);
 }
 
-Client::Client(const std::string& path) : socket_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+Client::Client(const std::string& path) : Client{path, UniqueFd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)}} {}
+
+Client::Client(const std::string& path, UniqueFd socket) : socket_{std::move(socket)} {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.data(), path.size());

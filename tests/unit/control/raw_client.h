@@ -31,6 +31,8 @@ struct Reply {
 class Client {
 public:
     explicit Client(const std::string& path);
+    /// Connects this socket, where another one cannot be had.
+    Client(const std::string& path, UniqueFd socket);
 
     void send(std::string_view bytes);
     /// What the socket takes without waiting; says how much that was.
