@@ -6,6 +6,7 @@
 
 #include "common/image_reference.h"
 #include "common/json.h"
+#include "daemon/control/filters.h"
 
 namespace brokerd {
 namespace {
@@ -14,8 +15,15 @@ namespace {
 /// whatever its type.
 constexpr std::array<std::string_view, 9> kObjects{"daemon", "container", "plugin", "volume", "network",
                                                    "node",   "service",   "secret", "config"};
+/// The other keys.
+constexpr std::array<std::string_view, 5> kPlain{"event", "type", "scope", "label", "image"};
 /// Docker's actions of containers that have more behind a colon: with one of these all are compared by their beginning.
 constexpr std::array<std::string_view, 3> kLongActions{"health_status", "exec_create", "exec_start"};
+
+bool is_known(std::string_view key) {
+    return std::find(kObjects.begin(), kObjects.end(), key) != kObjects.end() ||
+           std::find(kPlain.begin(), kPlain.end(), key) != kPlain.end();
+}
 
 /// Nothing where it is in neither form.
 std::optional<std::vector<std::string>> values_of(const rapidjson::Value& filter) {
@@ -67,15 +75,13 @@ std::string line_of(const DockerEvent& event) {
 
 Result<DockerEventFilter> DockerEventFilter::parse(const std::string& text) {
     DockerEventFilter filter;
-    if (text.empty()) return filter;
-    const auto document = parse_json(text);
-    if (!document || !document->IsObject())
-        return fail("invalid filter: it must be a JSON object, as {\"type\": [\"plugin\"]}");
+    const auto document = parse_filters(text);
+    if (!document) return fail(document.error().message);
     for (const auto& member : document->GetObject()) {
         const std::string key{member.name.GetString(), member.name.GetStringLength()};
         auto values = values_of(member.value);
         if (!values) return fail("invalid filter '" + key + "': its values must be an array of strings");
-        if (!values->empty()) filter.values_[key] = *std::move(values);
+        if (!values->empty() && is_known(key)) filter.values_[key] = *std::move(values);
     }
     return filter;
 }

@@ -28,7 +28,7 @@ struct DockerEvent {
 /// and name (so it hardly ever matches), and one that Docker does not know is ignored.
 class DockerEventFilter {
 public:
-    /// The error is one sentence. An empty text filters nothing.
+    /// The error is one sentence. An empty text filters nothing. Limits: parse_filters().
     [[nodiscard]] static Result<DockerEventFilter> parse(const std::string& text);
 
     [[nodiscard]] bool passes(const DockerEvent& event) const;

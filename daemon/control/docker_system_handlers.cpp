@@ -155,7 +155,7 @@ ControlReply info(const ActivePlugins& active, const BrokerFacts& broker, const 
     });
 }
 
-/// Nothing where it is not given; 0 is no time either.
+/// Nothing where it is not given. As in Docker, 0 is a time: the beginning of 1970. False where it is none.
 bool read_time(const RoutedRequest& request, const char* name,
                std::optional<std::chrono::system_clock::time_point>& time) {
     const std::string text = request.parameter(name).value_or("");

@@ -32,9 +32,9 @@ std::string os_release() {
 int processors() {
     cpu_set_t usable;
     CPU_ZERO(&usable);
-    // A host with more than 1024 processors says EINVAL.
-    if (::sched_getaffinity(0, sizeof usable, &usable) == 0) return CPU_COUNT(&usable);
-    return static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+    // A host with more than 1024 processors says EINVAL. There is one at least: we run.
+    const bool is_told = ::sched_getaffinity(0, sizeof usable, &usable) == 0;
+    return std::max(is_told ? CPU_COUNT(&usable) : static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)), 1);
 }
 
 std::uint64_t memory() {

@@ -8,6 +8,7 @@
 
 #include "common/letter_case.h"
 #include "common/protocol/control_api.h"
+#include "daemon/control/filters.h"
 #include "daemon/control/handlers.h"
 #include "daemon/control/json_progress.h"
 #include "daemon/control/operation_reply.h"
@@ -74,9 +75,8 @@ std::vector<std::string> filter_values(const rapidjson::Value& filter) {
 
 OperationResult<ListFilter> list_filter(const std::string& text) {
     ListFilter filter;
-    if (text.empty()) return filter;
-    const auto document = parse_json(text);
-    if (!document || !document->IsObject()) return fail(Kind::invalid, "invalid filter: not a JSON object");
+    const auto document = parse_filters(text);
+    if (!document) return fail(Kind::invalid, document.error().message);
     for (const auto& member : document->GetObject()) {
         const std::string name = member.name.GetString();
         const std::vector<std::string> values = filter_values(member.value);

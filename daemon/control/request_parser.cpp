@@ -127,7 +127,6 @@ bool RequestParser::check_head() {
     if (head.count(http::field::transfer_encoding) != 0 && !current_->parser.chunked()) {
         return bad("of transfer codings only chunked is understood");
     }
-    if (head.count(http::field::content_encoding) != 0) return bad("compressed bodies are not understood");
 
     auto target = parse_request_target(text(head.target()));
     if (!target) return bad(target.error().message.c_str());

@@ -93,6 +93,10 @@ Found find_route(std::string_view method, std::string_view path) {
     return {};
 }
 
+bool is_compressed(const ControlRequest& request) {
+    return !request.header("Content-Encoding").empty();
+}
+
 bool is_docker_path(std::string_view path) {
     return !path.starts_with("/broker/");
 }
@@ -128,15 +132,17 @@ std::optional<PathVariables> match_path(std::string_view pattern, std::string_vi
     const std::size_t close = pattern.find('}', open);
     const std::string_view variable = pattern.substr(open + 1, close - open - 1);
     const std::string_view rest = pattern.substr(close + 1);
+    const auto match_with = [&](std::string_view value) {
+        auto others = match_path(rest, path.substr(value.size()));
+        if (others) others->emplace(variable, value);
+        return others;
+    };
+    const std::string_view segment = path.substr(0, path.find('/'));
+    if (variable != "name") return segment.empty() ? std::nullopt : match_with(segment);
     // The longest value first: the last "/rpc/" of a path is the route's.
     for (std::size_t length = path.size(); length > 0; --length) {
         if (length < path.size() && path[length] != '/') continue;
-        const std::string_view value = path.substr(0, length);
-        if (variable != "name" && value.find('/') != value.npos) continue;
-        if (auto others = match_path(rest, path.substr(length))) {
-            others->emplace(variable, value);
-            return others;
-        }
+        if (auto matched = match_with(path.substr(0, length))) return matched;
     }
     return std::nullopt;
 }
@@ -149,6 +155,9 @@ void handle_request(const ControlRooms& rooms, const ControlRequest& request, co
     }
     Found found = find_route(request.method, path);
     if (found.route == nullptr) return exchange.reply(refusal(request, path));
+    if (is_compressed(request)) {
+        return exchange.reply(error_reply::malformed_request("compressed bodies are not understood"));
+    }
     for (auto& [name, value] : found.variables) value = percent_decoded(value).value_or(value);
     if (!version.empty()) found.variables.emplace("api", version);
     if (found.route->needs == Needs::state && !rooms.operations.unavailable.empty())
@@ -160,7 +169,7 @@ void handle_request(const ControlRooms& rooms, const ControlRequest& request, co
 bool streams_body(const ControlRequest& head) {
     const std::string_view path = api_version::split(head.path).path;
     // Nobody reads what a client sends an engine: it is told so at once, be that a build context of any size.
-    if (is_engine_only(path)) return true;
+    if (is_engine_only(path) || is_compressed(head)) return true;
     const Found found = find_route(head.method, path);
     return found.route != nullptr && found.route->body == Body::streamed;
 }

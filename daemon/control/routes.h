@@ -57,7 +57,8 @@ void handle_request(const ControlRooms& rooms, const ControlRequest& request, co
 [[nodiscard]] bool streams_body(const ControlRequest& head);
 
 /// The values of `pattern`'s variables if `path` fits it. "{name}" stands for one or more path segments, any other
-/// variable for one. Nothing is decoded here: a "/" that is written %2F separates nothing.
+/// variable for one. Nothing is decoded here: a "/" that is written %2F separates nothing. With one {name} in the
+/// pattern, the time that it takes grows with the length of the path and no faster.
 [[nodiscard]] std::optional<PathVariables> match_path(std::string_view pattern, std::string_view path);
 
 }  // namespace brokerd
