@@ -1,7 +1,9 @@
 #include "daemon/logs/since.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "common/plugin_view.h"
@@ -13,23 +15,24 @@ using Time = std::chrono::system_clock::time_point;
 using std::chrono::nanoseconds;
 
 constexpr std::int64_t kSecond = 1'000'000'000;
-/// Ours: two hundred years, which the clock can still tell apart.
-constexpr std::int64_t kLongest = 200LL * 366 * 86400 * kSecond;
+/// What the clock can count, from 1970 as from now into the past: to the year 2262, and 292 years.
+constexpr std::int64_t kLongest = std::numeric_limits<std::int64_t>::max();
 
-/// Reads "12" or "12.5" and takes it off `text`; in units of `unit` nanoseconds.
+/// Reads "12" or "12.5" and takes it off `text`; in units of `unit` nanoseconds, and at most kLongest.
 std::optional<std::int64_t> take_decimal(std::string_view& text, std::int64_t unit) {
     std::int64_t whole = 0;
     const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), whole);
-    if (problem != std::errc{} || whole < 0 || whole > kLongest / unit) return std::nullopt;
+    if (problem != std::errc{} || whole < 0) return std::nullopt;
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    std::int64_t value = whole * unit;
-    if (!text.starts_with('.')) return value;
-    text.remove_prefix(1);
-    for (std::int64_t digit = unit / 10; !text.empty() && text[0] >= '0' && text[0] <= '9'; digit /= 10) {
-        value += digit * (text[0] - '0');
+    std::int64_t fraction = 0;
+    if (text.starts_with('.')) {
         text.remove_prefix(1);
+        for (std::int64_t digit = unit / 10; !text.empty() && text[0] >= '0' && text[0] <= '9'; digit /= 10) {
+            fraction += digit * (text[0] - '0');
+            text.remove_prefix(1);
+        }
     }
-    return value;
+    return whole > (kLongest - fraction) / unit ? kLongest : whole * unit + fraction;
 }
 
 std::optional<std::int64_t> take_unit(std::string_view& text) {
@@ -57,7 +60,7 @@ std::optional<nanoseconds> parse_duration(std::string_view text) {
         const auto unit = take_unit(rest);
         if (!unit) return std::nullopt;
         const auto value = take_decimal(text, *unit);
-        if (!value || *value > kLongest - total) return std::nullopt;
+        if (!value || *value == kLongest || *value > kLongest - total) return std::nullopt;
         total += *value;
         text = rest;
     }
@@ -87,15 +90,20 @@ std::optional<nanoseconds> take_offset(std::string& text) {
 }
 
 std::optional<Time> parse_date(std::string text) {
+    /// The last one of which every day can be counted; what is later is the end of time.
+    constexpr std::string_view kLastYear = "2261";
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
     const auto offset = take_offset(text);
     if (!offset) return std::nullopt;
     // What is left out at the end is zero.
     constexpr std::string_view kRest = "0000-00-00T00:00:00";
     if (text.size() < 10) return std::nullopt;
     if (text.size() < kRest.size()) text += kRest.substr(text.size());
+    const bool is_countable = text.substr(0, 4) <= kLastYear;
+    if (!is_countable && std::all_of(text.begin(), text.begin() + 4, is_digit)) text.replace(0, 4, kLastYear);
     const Time time = parse_time(text + 'Z');
     if (time == Time{}) return std::nullopt;
-    return time - *offset;
+    return is_countable ? time - *offset : Time::max();
 }
 
 }  // namespace

@@ -79,6 +79,7 @@ TEST_CASE("what is a Docker engine's gets 501 at once, whatever is being sent", 
 
     for (const char* head : {"POST /build HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe",
                              "POST /v1.41/build HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\nx",
+                             "POST /build HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\n\x1f\x8b",
                              "POST /build HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"}) {
         Client sending = broker.connect();
         sending.send(head);
@@ -104,6 +105,25 @@ TEST_CASE("events of the past need no core and no plugin; bad times and filters 
         CHECK(reply.status == 400);
         CHECK_FALSE(reply.message().empty());
     }
+    const auto message = [&](const std::string& path, const std::string& filters) {
+        const Reply reply = client.get(path + "?until=1&filters=" + filters);
+        CHECK(reply.status == 400);
+        return reply.message();
+    };
+    for (const char* path : {"/events", "/plugins"}) {
+        std::string values = "\"a\"";
+        for (int i = 1; i < 256; ++i) values += ",\"a\"";
+        const std::string key = std::string{path} == "/events" ? "plugin" : "capability";
+        CHECK(client.get(path + ("?until=1&filters={\"" + key + "\":[" + values + "]}")).status == 200);
+        CHECK(message(path, "{\"" + key + "\":[" + values + "],\"x\":{\"a\":true}}") ==
+              "invalid filter: it has 257 values, and 256 is the limit: use fewer");
+        CHECK(message(path, "{\"" + key + "\":[\"" + std::string(8200, 'x') + "\"]}").find("8192 is the limit") !=
+              std::string::npos);
+    }
+    for (const char* time : {"9223372036", "9999999999", "9223372036854775807", "9999-12-31T23:59:59Z"})
+        CHECK(client.get(std::string{"/events?until=1&since="} + time).status == 400);  // after the end, but a time
+    CHECK(client.get("/events?since=9999999999&until=1").message() ==
+          "`since` time (9999999999) cannot be after `until` time (1)");
     CHECK(client.get("/events?since=2&until=1").message() == "`since` time (2) cannot be after `until` time (1)");
     CHECK(client.request("HEAD", "/events").status == 404);
 }

@@ -194,8 +194,16 @@ TEST_CASE("since is a time or how long ago", "[logs]") {
     CHECK(since("2026-07-28T14:00:00+02:00") == kNoon);
     CHECK(since("2026-07-28T12:00") == kNoon);
     CHECK(since("2026-07-28") == kNoon - 12h);
-    for (const std::string_view text : {"", "x", "10", "-5", "10 m", "m", "5x", "2026-13-01", "2026-07-28T25:00:00Z",
-                                        "+5m", "99999999999999999999", "9999999999h", "2026-07-28T12:00:00+99:00"}) {
+    CHECK(since("2200-01-01") == since("7258118400"));
+    CHECK(since("2261-12-31T23:59:59Z").value() < std::chrono::system_clock::time_point::max());
+    CHECK(since("2500000h") == kNoon - 2500000h);
+    for (const std::string_view text : {"9223372036", "9223372037.999999999", "9999999999.5", "9223372036854775807",
+                                        "2262-01-01", "9999-12-31T23:59:59+02:00"}) {
+        CHECK(since(text).value() >= std::chrono::system_clock::time_point::max() - 1s);
+    }
+    for (const std::string_view text :
+         {"", "x", "10", "-5", "10 m", "m", "5x", "2026-13-01", "2026-07-28T25:00:00Z", "+5m", "99999999999999999999",
+          "9999999999h", "2026-07-28T12:00:00+99:00", "2300-13-01", "23x0-01-01", "99999-01-01"}) {
         CHECK((text == "10" || !since(text)));
     }
 }
