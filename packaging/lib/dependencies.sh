@@ -6,8 +6,8 @@ packages_build=(g++ cmake ninja-build pkg-config libcpp-httplib-dev rapidjson-de
 packages_quickstart=(python3 curl openssl util-linux runc)
 # The peers that the integration tests and the benches run: engines, a real volume plugin, registries and the programs
 # beside them, systemd's own tools (no systemd need run), and what they need.
-packages_test=(python3 python3-pytest python3-yaml python3-docker docker.io docker-registry skopeo umoci zstd podman runc rclone
-    fuse3 busybox-static curl openssl strace systemd procps iproute2 util-linux mount
+packages_test=(python3 python3-pytest python3-pytest-xdist python3-yaml python3-docker docker.io docker-registry skopeo umoci
+    zstd podman runc rclone fuse3 busybox-static curl openssl strace systemd procps iproute2 util-linux mount
     openssh-server openssh-client zsh fish man-db groff-base)
 # With AppArmor in the kernel, dockerd starts no container without its parser.
 if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then packages_test+=(apparmor); fi

@@ -32,6 +32,17 @@ def pytest_configure(config):
         isolation.enter()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Where several run side by side (pytest -n), a file stays with one of them, and so do files that are summed up together."""
+    from xdist.scheduler.loadfile import LoadFileScheduling  # only there is it where -n is
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return re.sub(r"/test_openapi\w*", "/test_openapi", super()._split_scope(nodeid))
+    return Scheduling(config, log)
+
+
 def pytest_unconfigure():
     isolation.leave()
 
