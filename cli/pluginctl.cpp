@@ -88,11 +88,11 @@ ExitStatus print(Output& out, std::string_view text) {
     return ExitStatus::success;
 }
 
-Result<ControlHost> control_host_of(const std::string& text) {
+Result<ControlHost> control_host_of(const std::string& text, SshUse use = SshUse::person) {
     if (text.substr(0, 6) == "ssh://") {
         auto address = SshAddress::parse(text);
         if (!address) return fail(address.error());
-        return ControlHost{text, std::make_shared<SshTunnel>(std::move(*address))};
+        return ControlHost{text, std::make_shared<SshTunnel>(std::move(*address), use)};
     }
     auto path = control_socket_of(text);
     if (!path) return fail(path.error());
@@ -107,7 +107,7 @@ std::string default_host(const std::string& given) {
 ExitStatus print_completions(const Invocation& invocation) {
     const auto names_of = [&](const std::string& host) {
         std::vector<std::string> names;
-        const auto control_host = control_host_of(default_host(host.empty() ? invocation.host : host));
+        const auto control_host = control_host_of(default_host(host.empty() ? invocation.host : host), SshUse::completion);
         if (!control_host) return names;
         const auto plugins = ControlClient{*control_host}.plugins();
         if (!plugins) return names;

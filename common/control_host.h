@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,12 +23,19 @@ public:
         /// For a connection that ended too early, once the socket is closed: why, in the words of the program, which
         /// may quote the other side. Empty for none. May wait for the program's end, some seconds.
         [[nodiscard]] virtual std::string complaint() = 0;
+
+        /// Readable once a signal has come that is to end the exchange, and then us; -1 for none. Borrowed.
+        [[nodiscard]] virtual int interrupt_fd() const noexcept = 0;
+        /// The other side has begun to answer with a stream: from now on signals may act at once.
+        virtual void answered() noexcept = 0;
     };
 
     virtual ~Tunnel() = default;
 
     /// The error is for the user.
     [[nodiscard]] virtual Result<std::unique_ptr<Connection>> open() const = 0;
+    /// How long an exchange that has `time` by itself may take through this, with all that opening takes.
+    [[nodiscard]] virtual std::chrono::milliseconds time_for(std::chrono::milliseconds time) const = 0;
 };
 
 /// Where a control socket is, and how it is reached. Cheap to copy.

@@ -43,17 +43,20 @@ Failure<TransportError> connect_failure(int code) {
     }
 }
 
-/// Ours: ssh may have to ask a person for a password first.
-constexpr std::chrono::minutes kTunnelTime{2};
-
 using Outcome = Result<UnixHttp::Streamed, TransportError>;
 
 Outcome perform_through(const Tunnel& tunnel, const HttpRequest& request, UnixHttp::Limits limits,
                         const UnixHttp::Receiver* receive, UnixHttp::Wires wires) {
-    const auto deadline = std::chrono::steady_clock::now() + limits.time + kTunnelTime;
+    const auto deadline = std::chrono::steady_clock::now() + tunnel.time_for(limits.time);
     const auto connection = tunnel.open();
     if (!connection) return failure(Kind::tunnel_failed, connection.error().message);
-    Outcome outcome = http_exchange((*connection)->take_socket(), request, deadline, limits, receive, wires);
+    if (wires.interrupt_fd < 0) wires.interrupt_fd = (*connection)->interrupt_fd();
+    const UnixHttp::Receiver receive_answer = [&](std::string& body) {
+        (*connection)->answered();
+        return (*receive)(body);
+    };
+    Outcome outcome = http_exchange((*connection)->take_socket(), request, deadline, limits,
+                                    receive == nullptr ? nullptr : &receive_answer, wires);
     if (outcome || outcome.error().kind != Kind::disconnected) return outcome;
     std::string complaint = (*connection)->complaint();
     return complaint.empty() ? std::move(outcome) : failure(Kind::tunnel_failed, std::move(complaint));

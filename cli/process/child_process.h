@@ -12,11 +12,13 @@
 
 namespace brokerd::cli {
 
-/// A program that runs beside us: killed, if it still runs, and reaped with the object. Thread: one.
+/// A program that runs beside us and never longer than we do: asked to end (SIGTERM) where the process ends first,
+/// whatever ends it; asked and, where that does not help, killed, and then reaped, with the object.
 /// It starts with no signal blocked and with SIGPIPE's default action, whatever we have made of those.
+/// Thread: the one that started it, which must live as long as the process: its end counts as ours.
 class ChildProcess {
 public:
-    /// Descriptors for its standard streams, borrowed; -1 is /dev/null.
+    /// Descriptors for its standard streams, borrowed and none of them a standard stream itself; -1 is /dev/null.
     struct Wiring {
         int in = -1;
         int out = -1;
@@ -30,6 +32,7 @@ public:
     ChildProcess& operator=(ChildProcess&&) = delete;
     ChildProcess(const ChildProcess&) = delete;
     ChildProcess& operator=(const ChildProcess&) = delete;
+    /// May wait: two seconds lie between asking and killing.
     ~ChildProcess();
 
     /// Waits for its end. Its exit status, or 128 and the signal that ended it.

@@ -3,6 +3,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace brokerd::cli {
 
 Interrupt::Interrupt() {
@@ -12,11 +14,15 @@ Interrupt::Interrupt() {
     sigaddset(&signals, SIGTERM);
     ::pthread_sigmask(SIG_BLOCK, &signals, &before_);
     fd_.reset(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!fd_) ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    if (!fd_) release();
 }
 
 Interrupt::~Interrupt() {
-    if (fd_) ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    release();
+}
+
+void Interrupt::release() noexcept {
+    if (std::exchange(holds_, false)) ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 std::optional<ExitStatus> Interrupt::take() {

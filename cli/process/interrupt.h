@@ -18,6 +18,9 @@ public:
     /// A signal that came and that nobody asked about acts now.
     ~Interrupt();
 
+    /// Ends its effect before its time: signals act as ever, also one that came already. fd() stays.
+    void release() noexcept;
+
     /// -1 where there is no such descriptor to be had: then the signals act as ever.
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     /// Takes the signal: how the process should end for it (128 and its number, as shells count).
@@ -25,6 +28,7 @@ public:
 
 private:
     sigset_t before_{};
+    bool holds_ = true;
     UniqueFd fd_;
 };
 

@@ -73,9 +73,15 @@ Result<SshAddress> SshAddress::parse(std::string_view text) {
     return address;
 }
 
-std::vector<std::string> ssh_command(const SshAddress& address) {
-    // No terminal there: it would change bytes. A host that does not answer is given up, as docker does.
-    std::vector<std::string> words{"ssh", "-T", "-o", "ConnectTimeout=30"};
+std::vector<std::string> ssh_command(const SshAddress& address, SshUse use) {
+    const bool completes = use == SshUse::completion;
+    // No terminal there: it would change bytes. A host that does not answer is given up, as docker does; one that goes
+    // away later, after three questions. Of what is said twice ssh takes the first, and the command line before its
+    // files (ssh_config(5)): so a user's own value of these does not count. The default of ServerAliveInterval is
+    // "never", and to look for another one first would take an ssh -G each time.
+    std::vector<std::string> words{
+        "ssh", "-T", "-o", completes ? "ConnectTimeout=3" : "ConnectTimeout=30", "-o", "ServerAliveInterval=30"};
+    if (completes) words.insert(words.end(), {"-o", "BatchMode=yes"});
     if (!address.user.empty()) words.insert(words.end(), {"-l", address.user});
     if (address.port) words.insert(words.end(), {"-p", fmt::format("{}", *address.port)});
     words.insert(words.end(), {"--", address.host, "pluginctl"});

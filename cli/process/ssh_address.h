@@ -23,7 +23,11 @@ struct SshAddress {
     [[nodiscard]] static Result<SshAddress> parse(std::string_view text);
 };
 
+/// Who waits for what ssh is to bring: a person, whom it may ask for a password, or the completion of a command line,
+/// which must neither ask nor wait for a host that does not answer.
+enum class SshUse { person, completion };
+
 /// The command line that runs pluginctl there, which then carries bytes between its standard streams and brokerd.
-[[nodiscard]] std::vector<std::string> ssh_command(const SshAddress& address);
+[[nodiscard]] std::vector<std::string> ssh_command(const SshAddress& address, SshUse use);
 
 }  // namespace brokerd::cli

@@ -7,20 +7,25 @@
 namespace brokerd::cli {
 namespace {
 
-std::string command(std::string_view text) {
+std::string command(std::string_view text, SshUse use = SshUse::person) {
     const auto address = SshAddress::parse(text);
     REQUIRE(address);
-    return fmt::format("{}", fmt::join(ssh_command(*address), "|"));
+    return fmt::format("{}", fmt::join(ssh_command(*address, use), "|"));
 }
 
 TEST_CASE("an ssh:// host becomes ssh's arguments, names behind --", "[cli]") {
-    const std::string first = "ssh|-T|-o|ConnectTimeout=30|";
+    const std::string first = "ssh|-T|-o|ConnectTimeout=30|-o|ServerAliveInterval=30|";
     CHECK(command("ssh://h") == first + "--|h|pluginctl|dial-stdio");
     CHECK(command("ssh://h/") == first + "--|h|pluginctl|dial-stdio");
     CHECK(command("ssh://me@h.example:2222") == first + "-l|me|-p|2222|--|h.example|pluginctl|dial-stdio");
     CHECK(command("ssh://me@example.org@h") == first + "-l|me@example.org|--|h|pluginctl|dial-stdio");
     CHECK(command("ssh://[fe80::1%eth0]:22") == first + "-p|22|--|fe80::1%eth0|pluginctl|dial-stdio");
     CHECK(command("ssh://h/run/b.sock") == first + "--|h|pluginctl|-H|unix:///run/b.sock|dial-stdio");
+}
+
+TEST_CASE("for completion ssh asks nobody and gives up soon", "[cli]") {
+    CHECK(command("ssh://h", SshUse::completion) ==
+          "ssh|-T|-o|ConnectTimeout=3|-o|ServerAliveInterval=30|-o|BatchMode=yes|--|h|pluginctl|dial-stdio");
 }
 
 TEST_CASE("what ssh or a shell could take for more than a name is no host", "[cli]") {
