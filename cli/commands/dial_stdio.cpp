@@ -18,8 +18,8 @@ ExitStatus run(Session& session) {
         return session.usage_error("from here no other host can be dialled; write unix://PATH");
     const auto socket = connect_to(host.str(), kConnectTime);
     if (!socket) return session.failure(to_client_error(socket.error(), host.str()));
-    relay_bytes(session.input_fd, session.out.fd(), socket->get());
-    return ExitStatus::success;
+    const auto lost = relay_bytes(session.input_fd, session.out.fd(), socket->get());
+    return lost ? session.failure(lost->message) : ExitStatus::success;
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/os/system_error.h"
+
 namespace brokerd::cli {
 namespace {
 
@@ -45,6 +47,7 @@ public:
             end_ = static_cast<std::size_t>(count);
         } else if (count == 0 || !try_again(errno)) {
             ended_ = true;
+            read_error_ = count == 0 ? 0 : errno;
         }
     }
 
@@ -58,6 +61,8 @@ public:
     }
 
     void give_up() noexcept { broken_ = true; }
+    /// errno where reading ended with an error, 0 for none.
+    [[nodiscard]] int read_error() const noexcept { return read_error_; }
     [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
     /// Nobody takes the bytes any more.
     [[nodiscard]] bool broken() const noexcept { return broken_; }
@@ -73,12 +78,23 @@ private:
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     bool ended_ = false;
+    int read_error_ = 0;
     bool broken_ = false;
 };
 
+/// What got lost on the way. ECONNRESET: the other side of a Unix socket has closed it with something unread in it.
+std::optional<Error> loss(const Direction& there, const Direction& back) {
+    if (!back.empty()) return Error{"whoever reads the output has gone before all was written"};
+    if (!there.empty() || back.read_error() == ECONNRESET)
+        return Error{"brokerd closed the connection before it had taken all that was sent; see: journalctl -u brokerd"};
+    if (back.read_error() != 0) return Error{"cannot read from brokerd: " + errno_text(back.read_error())};
+    if (there.read_error() != 0) return Error{"cannot read the input: " + errno_text(there.read_error())};
+    return std::nullopt;
+}
+
 }  // namespace
 
-void relay_bytes(int in, int out, int socket) {
+std::optional<Error> relay_bytes(int in, int out, int socket) {
     Direction there{in, socket};
     Direction back{socket, out};
     bool half_closed = false;
@@ -87,7 +103,7 @@ void relay_bytes(int in, int out, int socket) {
         if (half_closed) polled[1].fd = -1;
         if (::poll(polled.data(), polled.size(), -1) < 0) {
             if (errno == EINTR) continue;
-            return;
+            return Error{"cannot wait for input and output: " + errno_text(errno)};
         }
         const auto failed = [](const pollfd& one) { return (one.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0; };
         if (polled[0].revents != 0) there.read();
@@ -95,13 +111,14 @@ void relay_bytes(int in, int out, int socket) {
         // The socket may be shut in both directions with its last bytes still to be read.
         if (failed(polled[1])) there.give_up();
         if (polled[2].revents != 0) back.read();
-        if (failed(polled[3])) return;
+        if (failed(polled[3])) break;
         if ((polled[3].revents & POLLOUT) != 0) back.write();
         if (there.done() && !half_closed) {
             ::shutdown(socket, SHUT_WR);
             half_closed = true;
         }
     }
+    return loss(there, back);
 }
 
 }  // namespace brokerd::cli
