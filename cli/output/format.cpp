@@ -25,11 +25,19 @@ std::string Format::line(const rapidjson::Value& object) const {
 std::string Format::lines(std::span<const rapidjson::Document> objects) const {
     if (kind_ == Kind::table) {
         std::vector<std::vector<std::string>> rows{cells(template_.heading())};
-        for (const auto& object : objects) rows.push_back(cells(template_.apply(object)));
+        std::size_t bytes = 0;
+        for (const auto& object : objects) {
+            const std::string row = template_.apply(object);
+            Template::check_size(bytes += row.size());
+            rows.push_back(cells(row));
+        }
         return aligned(rows);
     }
     std::string out;
-    for (const auto& object : objects) out += line(object);
+    for (const auto& object : objects) {
+        out += line(object);
+        Template::check_size(out.size());
+    }
     return out;
 }
 

@@ -30,7 +30,8 @@ public:
 
     /// One object, ending in a line feed. Precondition: not is_default().
     [[nodiscard]] std::string line(const rapidjson::Value& object) const;
-    /// All objects, under a heading where "table " was asked for. Precondition: not is_default().
+    /// All objects, under a heading where "table " was asked for. Both as Template::apply(), also for the text of all
+    /// objects together. Precondition: not is_default().
     [[nodiscard]] std::string lines(std::span<const rapidjson::Document> objects) const;
 
 private:

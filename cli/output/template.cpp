@@ -1,11 +1,13 @@
 #include "cli/output/template.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
-#include <deque>
+#include <memory>
+#include <optional>
+#include <stdexcept>
 #include <utility>
-
-#include "cli/output/printable.h"
 
 namespace brokerd::cli {
 namespace {
@@ -13,12 +15,31 @@ namespace {
 using namespace template_syntax;
 using rapidjson::Value;
 
-/// Fills in a template. Values are borrowed: from the object, or from what this has made.
+/// A value, and what keeps it: nothing where it is of the object, which lives longer than all this.
+struct Held {
+    std::shared_ptr<const Value> value;
+    bool own = false;  ///< as in Argument
+};
+
+Held borrowed(const Value& value, bool own = false) {
+    return {{std::shared_ptr<const Value>{}, &value}, own};
+}
+
+/// What a function has made, with its memory. It goes as soon as nobody holds it: a {{range}} over many items needs no
+/// more than one over few.
+struct Made {
+    Memory memory{kChunkBytes};
+    Value value;
+
+    static constexpr std::size_t kChunkBytes = 1024;
+};
+
+/// Fills in a template.
 class Evaluation {
 public:
     Evaluation(const Value& object, ListStyle style) : object_{object}, style_{style} {}
 
-    void run(const std::vector<Node>& nodes, const Value& dot) {
+    void run(const std::vector<Node>& nodes, const Held& dot) {
         const std::size_t known = variables_.size();
         for (const Node& node : nodes) run(node, dot);
         variables_.resize(known);
@@ -27,22 +48,19 @@ public:
     [[nodiscard]] std::string take() { return std::move(out_); }
 
 private:
-    void run(const Node& node, const Value& dot) {
-        if (node.kind == Node::Kind::text) {
-            out_ += node.text;
-            return;
-        }
+    void run(const Node& node, const Held& dot) {
+        if (node.kind == Node::Kind::text) return write(node.text);
         const std::size_t known = variables_.size();
-        const Value& value = evaluate(node.pipeline, dot);
+        const Held value = evaluate(node.pipeline, dot);
         if (node.kind == Node::Kind::range) {
             run_range(node, value, dot);
         } else if (node.kind == Node::Kind::print) {
-            if (!node.pipeline.names.empty()) return assign(node.pipeline, {&value});
-            print(value, node.pipeline);
+            if (!node.pipeline.names.empty()) return assign(node.pipeline, {value});
+            write(shown({value.value.get(), value.own}, style_));
             return;
         } else {
-            assign(node.pipeline, {&value});
-            if (is_true(value))
+            assign(node.pipeline, {value});
+            if (is_true(*value.value))
                 run(node.body, node.kind == Node::Kind::with ? value : dot);
             else
                 run(node.otherwise, dot);
@@ -50,16 +68,13 @@ private:
         variables_.resize(known);
     }
 
-    void print(const Value& value, const Pipeline& pipeline) {
-        const std::string text = text_of(value, style_);
-        // What somebody has written himself, println's line feed, is his; JSON is made printable as JSON.
-        const std::string& last = pipeline.calls.back().function;
-        const bool is_json = last == "json" || value.IsObject();
-        out_ += is_json ? printable_json(text) : last.substr(0, 5) == "print" ? printable_lines(text) : printable(text);
+    void write(std::string_view text) {
+        out_ += text;
+        Template::check_size(out_.size());
     }
 
     /// `[i,] item :=` of a range get both; all others take one value.
-    void assign(const Pipeline& pipeline, std::vector<const Value*> values) {
+    void assign(const Pipeline& pipeline, std::vector<Held> values) {
         if (pipeline.names.size() < values.size()) values.erase(values.begin());
         for (std::size_t i = 0; i < pipeline.names.size() && i < values.size(); ++i) {
             Variable* known = pipeline.declares ? nullptr : find(pipeline.names[i]);
@@ -70,17 +85,19 @@ private:
         }
     }
 
-    void run_range(const Node& node, const Value& value, const Value& dot) {
+    void run_range(const Node& node, const Held& list, const Held& dot) {
+        const Value& value = *list.value;
         const bool has_items = (value.IsArray() && !value.Empty()) || (value.IsObject() && !value.ObjectEmpty());
         if (!has_items) return run(node.otherwise, dot);
         const std::size_t known = variables_.size();
-        const auto item = [&](const Value& key, const Value& one) {
-            assign(node.pipeline, {&key, &one});
-            run(node.body, one);
+        const auto item = [&](const Held& key, const Value& one) {
+            const Held held = part_of(list, one);
+            assign(node.pipeline, {key, held});
+            run(node.body, held);
             variables_.resize(known);
         };
         if (value.IsArray()) {
-            for (rapidjson::SizeType i = 0; i < value.Size(); ++i) item(keep(Value{i}), value[i]);
+            for (rapidjson::SizeType i = 0; i < value.Size(); ++i) item(made(Value{i}), value[i]);
             return;
         }
         // In the order of their keys, as Go does it.
@@ -89,30 +106,38 @@ private:
         std::sort(members.begin(), members.end(), [](const auto* a, const auto* b) {
             return std::string_view{a->name.GetString()} < std::string_view{b->name.GetString()};
         });
-        for (const auto* member : members) item(member->name, member->value);
+        for (const auto* member : members) item(part_of(list, member->name), member->value);
     }
 
-    const Value& evaluate(const Pipeline& pipeline, const Value& dot) {
-        const Value* last = nullptr;
+    Held evaluate(const Pipeline& pipeline, const Held& dot) {
+        std::optional<Held> last;
         for (const Call& call : pipeline.calls) {
-            std::vector<const Value*> operands;
-            for (const Operand& operand : call.operands) operands.push_back(&evaluate(operand, dot));
-            if (last != nullptr) operands.push_back(last);
-            last = call.function.empty()
-                       ? operands.front()
-                       : &keep(call_function(call.function, operands, style_, memory_.GetAllocator()));
+            std::vector<Held> operands;
+            for (const Operand& operand : call.operands) operands.push_back(evaluate(operand, dot));
+            if (last) operands.push_back(*last);
+            last = call.function.empty() ? operands.front() : called(call.function, operands);
         }
         return *last;
     }
 
-    const Value& evaluate(const Operand& operand, const Value& dot) {
+    Held called(const std::string& function, const std::vector<Held>& operands) const {
+        std::vector<Argument> arguments;
+        for (const Held& operand : operands) arguments.push_back({operand.value.get(), operand.own});
+        const auto room = std::make_shared<Made>();
+        Outcome outcome = call_function(function, arguments, style_, room->memory);
+        Template::check_size(room->memory.Size());
+        room->value = std::move(outcome.value);
+        return {{room, &room->value}, outcome.own};
+    }
+
+    Held evaluate(const Operand& operand, const Held& dot) {
         switch (operand.kind) {
             case Operand::Kind::dot:
                 return member_of(dot, operand.path);
             case Operand::Kind::variable: {
-                if (operand.variable.empty()) return member_of(object_, operand.path);
+                if (operand.variable.empty()) return member_of(borrowed(object_), operand.path);
                 const Variable* variable = find(operand.variable);
-                return variable == nullptr ? nothing_ : member_of(*variable->value, operand.path);
+                return variable == nullptr ? borrowed(nothing_) : member_of(variable->value, operand.path);
             }
             case Operand::Kind::group:
                 return member_of(evaluate(operand.group.front(), dot), operand.path);
@@ -120,28 +145,35 @@ private:
                 break;
         }
         if (const auto* text = std::get_if<std::string>(&operand.value))
-            return keep(Value{*text, memory_.GetAllocator()});
-        if (const auto* number = std::get_if<std::int64_t>(&operand.value)) return keep(Value{*number});
-        if (const auto* truth = std::get_if<bool>(&operand.value)) return keep(Value{*truth});
-        return nothing_;
+            return made(Value{rapidjson::StringRef(text->data(), text->size())});
+        if (const auto* number = std::get_if<std::int64_t>(&operand.value)) return made(Value{*number});
+        if (const auto* truth = std::get_if<bool>(&operand.value)) return made(Value{*truth});
+        return borrowed(nothing_);
     }
 
-    const Value& member_of(const Value& object, const std::vector<std::string>& path) {
-        const Value* value = &object;
+    Held member_of(const Held& object, const std::vector<std::string>& path) const {
+        const Value* value = object.value.get();
         for (const std::string& name : path) {
-            if (!value->IsObject()) return nothing_;
+            if (!value->IsObject()) return borrowed(nothing_);
             const auto member = value->FindMember(name);
-            if (member == value->MemberEnd()) return nothing_;
+            if (member == value->MemberEnd()) return borrowed(nothing_);
             value = &member->value;
         }
-        return *value;
+        return part_of(object, *value);
     }
 
-    const Value& keep(Value value) { return made_.emplace_back(std::move(value)); }
+    /// Lives as long as the whole does.
+    static Held part_of(const Held& whole, const Value& part) { return {{whole.value, &part}, whole.own}; }
+
+    /// A value of the template's own that needs no memory.
+    static Held made(Value value) {
+        const auto room = std::make_shared<Value>(std::move(value));
+        return {room, true};
+    }
 
     struct Variable {
         std::string name;
-        const Value* value;
+        Held value;
     };
 
     Variable* find(const std::string& name) {
@@ -153,8 +185,6 @@ private:
     const Value& object_;
     const ListStyle style_;
     const Value nothing_;
-    rapidjson::Document memory_;
-    std::deque<Value> made_;
     std::vector<Variable> variables_;
     std::string out_;
 };
@@ -204,8 +234,14 @@ Result<Template> Template::parse(std::string_view text, std::span<const std::str
 
 std::string Template::apply(const rapidjson::Value& object) const {
     Evaluation evaluation{object, style_};
-    evaluation.run(nodes_, object);
+    evaluation.run(nodes_, borrowed(object));
     return evaluation.take();
+}
+
+void Template::check_size(std::size_t bytes) {
+    if (bytes <= kMaxText) return;
+    throw std::length_error{
+        fmt::format("the format makes more than {} MiB of text; leave something out of it", kMaxText >> 20)};
 }
 
 std::string Template::heading() const {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 
+#include "cli/output/printable.h"
 #include "common/json.h"
 
 namespace brokerd::cli::template_syntax {
@@ -18,16 +19,20 @@ constexpr std::int64_t kMaxPadding = 1000;
 
 /// What a function is called with.
 struct Arguments {
-    std::span<const Value* const> values;
+    std::span<const Argument> values;
     ListStyle style;
     Memory& memory;
 
     [[nodiscard]] std::size_t size() const { return values.size(); }
     [[nodiscard]] const Value& at(std::size_t index) const {
         static const Value kNothing;
-        return index < values.size() ? *values[index] : kNothing;
+        return index < values.size() ? *values[index].value : kNothing;
     }
+    /// Whether the template itself says what the argument is.
+    [[nodiscard]] bool own(std::size_t index) const { return index < values.size() && values[index].own; }
     [[nodiscard]] std::string text(std::size_t index) const { return text_of(at(index), style); }
+    /// For text that is put together: the object's part of it is made printable now, so that the template's stays.
+    [[nodiscard]] std::string shown_text(std::size_t index) const { return shown({&at(index), own(index)}, style); }
     [[nodiscard]] std::int64_t number(std::size_t index) const {
         return at(index).IsInt64() ? at(index).GetInt64() : 0;
     }
@@ -75,11 +80,11 @@ Value split(const Arguments& arguments) {
 
 std::string join(const Arguments& arguments) {
     const Value& list = arguments.at(0);
-    if (!list.IsArray()) return arguments.text(0);
+    if (!list.IsArray()) return arguments.shown_text(0);
     std::string out;
     for (const Value& item : list.GetArray()) {
-        if (&item != list.Begin()) out += arguments.text(1);
-        out += text_of(item, arguments.style);
+        if (&item != list.Begin()) out += arguments.shown_text(1);
+        out += shown({&item, arguments.own(0)}, arguments.style);
     }
     return out;
 }
@@ -145,14 +150,14 @@ std::string printed(const Arguments& arguments, bool as_line) {
         // Go puts blanks between all for println, and between two that are no texts for print.
         const bool texts = i > 0 && (arguments.at(i).IsString() || arguments.at(i - 1).IsString());
         if (i > 0 && (as_line || !texts)) out += ' ';
-        out += arguments.text(i);
+        out += arguments.shown_text(i);
     }
     return as_line ? out + '\n' : out;
 }
 
 /// "%-10s": '-' or '0', a width, and one of the verbs s v d t q.
 std::string formatted(const Arguments& arguments) {
-    const std::string format = arguments.text(0);
+    const std::string format = arguments.shown_text(0);
     std::string out;
     std::size_t used = 1;
     for (std::size_t i = 0; i < format.size(); ++i) {
@@ -172,8 +177,8 @@ std::string formatted(const Arguments& arguments) {
             out += fmt::format("%!{}", format[end]);  // as Go marks it
             continue;
         }
-        const std::string text =
-            format[end] == 'q' ? json_text(arguments.made(arguments.text(used))) : arguments.text(used);
+        const std::string text = format[end] == 'q' ? printable_json(json_text(arguments.made(arguments.text(used))))
+                                                    : arguments.shown_text(used);
         ++used;
         const std::size_t digits = flags.find_first_of("123456789");
         const int width =
@@ -189,6 +194,7 @@ std::string formatted(const Arguments& arguments) {
 struct Function {
     std::string_view name;
     Value (*call)(const Arguments&);
+    bool prints = false;  ///< what it makes is printable, but for what is the template's own
 };
 
 template <int Low, int High>
@@ -212,8 +218,8 @@ constexpr std::array kFunctions{
     Function{"ge", in_order<0, 1>},
     Function{"gt", in_order<1, 1>},
     Function{"index", indexed},
-    Function{"join", [](const Arguments& a) { return a.made(join(a)); }},
-    Function{"json", [](const Arguments& a) { return a.made(json_text(a.at(0))); }},
+    Function{"join", [](const Arguments& a) { return a.made(join(a)); }, true},
+    Function{"json", [](const Arguments& a) { return a.made(printable_json(json_text(a.at(0)))); }, true},
     Function{"le", in_order<-1, 0>},
     Function{"len", [](const Arguments& a) { return length_of(a.at(0)); }},
     Function{"lower", [](const Arguments& a) { return a.made(converted<std::tolower>(a.text(0))); }},
@@ -222,9 +228,9 @@ constexpr std::array kFunctions{
     Function{"not", [](const Arguments& a) { return Value{!is_true(a.at(0))}; }},
     Function{"or", first_that<true>},
     Function{"pad", [](const Arguments& a) { return a.made(padded(a)); }},
-    Function{"print", [](const Arguments& a) { return a.made(printed(a, false)); }},
-    Function{"printf", [](const Arguments& a) { return a.made(formatted(a)); }},
-    Function{"println", [](const Arguments& a) { return a.made(printed(a, true)); }},
+    Function{"print", [](const Arguments& a) { return a.made(printed(a, false)); }, true},
+    Function{"printf", [](const Arguments& a) { return a.made(formatted(a)); }, true},
+    Function{"println", [](const Arguments& a) { return a.made(printed(a, true)); }, true},
     Function{"split", split},
     Function{"title", [](const Arguments& a) { return a.made(titled(a.text(0))); }},
     Function{"truncate", [](const Arguments& a) { return a.made(truncated(a)); }},
@@ -253,8 +259,10 @@ bool is_function(std::string_view name) {
     return find_function(name) != nullptr;
 }
 
-Value call_function(std::string_view name, std::span<const Value* const> arguments, ListStyle style, Memory& memory) {
-    return find_function(name)->call({arguments, style, memory});
+Outcome call_function(std::string_view name, std::span<const Argument> arguments, ListStyle style, Memory& memory) {
+    const Function& function = *find_function(name);
+    const bool own = std::all_of(arguments.begin(), arguments.end(), [](const Argument& one) { return one.own; });
+    return {function.call({arguments, style, memory}), own || function.prints};
 }
 
 bool is_true(const Value& value) {
@@ -273,6 +281,12 @@ std::string text_of(const Value& value, ListStyle style) {
         out += text_of(item, style);
     }
     return style == ListStyle::commas ? out : '[' + out + ']';
+}
+
+std::string shown(const Argument& argument, ListStyle style) {
+    std::string text = text_of(*argument.value, style);
+    if (argument.own) return text;
+    return argument.value->IsObject() ? printable_json(text) : printable(text);
 }
 
 }  // namespace brokerd::cli::template_syntax

@@ -165,6 +165,13 @@ private:
     std::size_t at_ = 0;
 };
 
+std::string wrong_else(std::string_view word, std::string_view others) {
+    return fmt::format(
+        "in a format {{{{else {0}}}}} belongs to {{{{{0}}}}} alone; in a {1} write {{{{else}}}}{{{{{0} "
+        "…}}}}…{{{{end}}}}{{{{end}}}}",
+        word, others);
+}
+
 /// Puts pieces together into nested nodes.
 class NodeParser {
 public:
@@ -178,7 +185,7 @@ public:
     }
 
 private:
-    enum class Stop { end_of_text, end, otherwise, otherwise_if };
+    enum class Stop { end_of_text, end, otherwise, otherwise_if, otherwise_with };
 
     /// Up to what stop_ says then, which is read already.
     Result<std::vector<Node>> parse_list(bool dot_is_object, int depth) {
@@ -196,8 +203,8 @@ private:
             ActionParser action{words_, fields_, dot_is_object};
             if (action.take_name("end")) return stopped(Stop::end, action, std::move(nodes));
             if (action.take_name("else")) {
-                if (!action.take_name("if")) return stopped(Stop::otherwise, action, std::move(nodes));
-                stop_ = Stop::otherwise_if;
+                if (!at_name("if", 1) && !at_name("with", 1)) return stopped(Stop::otherwise, action, std::move(nodes));
+                stop_ = at_name("if", 1) ? Stop::otherwise_if : Stop::otherwise_with;
                 return nodes;
             }
             auto node = parse_node(action, dot_is_object, depth);
@@ -206,6 +213,10 @@ private:
         }
         stop_ = Stop::end_of_text;
         return nodes;
+    }
+
+    [[nodiscard]] bool at_name(std::string_view name, std::size_t place) const {
+        return words_[place].kind == Word::Kind::name && words_[place].text == name;
     }
 
     Result<std::vector<Node>> stopped(Stop stop, const ActionParser& action, std::vector<Node> nodes) {
@@ -231,8 +242,10 @@ private:
     }
 
     Result<Node> with_otherwise(Node node, bool dot_is_object, int depth) {
-        if (stop_ == Stop::otherwise_if && node.kind == Node::Kind::choice) {
-            // {{else if}} is an {{if}} in the {{else}}, which ends with the same {{end}}.
+        const bool chooses = stop_ == Stop::otherwise_if && node.kind == Node::Kind::choice;
+        if (chooses || (stop_ == Stop::otherwise_with && node.kind == Node::Kind::with)) {
+            // {{else if}} is an {{if}} in the {{else}}, which ends with the same {{end}}; in a {{with}} so is {{else
+            // with}}. Go has no others.
             ActionParser action{words_, fields_, dot_is_object};
             if (!action.take_name("else")) std::abort();
             auto nested = parse_node(action, dot_is_object, depth + 1);
@@ -240,6 +253,8 @@ private:
             node.otherwise.push_back(std::move(*nested));
             return node;
         }
+        if (stop_ == Stop::otherwise_if) return fail(wrong_else("if", "{{range}} or a {{with}}"));
+        if (stop_ == Stop::otherwise_with) return fail(wrong_else("with", "{{range}} or an {{if}}"));
         if (stop_ == Stop::otherwise) {
             auto nodes = parse_list(dot_is_object, depth + 1);
             if (!nodes) return fail(nodes.error());

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <fstream>
 
 namespace brokerd::cli {
 namespace {
@@ -60,6 +61,10 @@ TEST_CASE("a template that cannot be filled is explained", "[cli]") {
         CAPTURE(text);
         CHECK_FALSE(problem(text).empty());
     }
+    CHECK_THAT(problem("{{range .Implements}}{{else if .Name}}{{end}}"),
+               Catch::Contains("{{else if}} belongs to {{if}} alone; in a {{range}} or a {{with}} write "
+                               "{{else}}{{if …}}…{{end}}{{end}}"));
+    CHECK_THAT(problem("{{if .Name}}{{else with .Name}}{{end}}"), Catch::Contains("belongs to {{with}} alone"));
     CHECK_THAT(problem("{{" + std::string(3000, '(') + "}}"), Catch::Contains("nested too deeply"));
 }
 
@@ -89,6 +94,7 @@ TEST_CASE("a template chooses and repeats", "[cli]") {
     CHECK(filled("{{range $i, $x := .Implements}}{{$i}}={{$x}}/{{$.Attempts}} {{end}}") == "0=X/3 1=Y/3 ");
     CHECK(filled("{{range $key, $x := .TLS}}{{$key}}={{$x}}{{end}}") == "Verify=none");
     CHECK(filled("{{with .TLS}}{{.Verify}}{{end}}{{with $x := .Attempts}}{{$x}}{{end}}") == "none3");
+    CHECK(filled("{{with \"\"}}a{{else with .TLS}}{{.Verify}}{{else}}c{{end}}") == "none");
     CHECK(filled("{{$n := 1}}{{if true}}{{$n = 2}}{{end}}{{$n}}") == "2");
     CHECK(filled("a  {{- /* no */ -}}  b {{- 1 }} {{ 2 -}} c") == "ab1 2c");
     CHECK(filled("{{\"}}\"}}{{`\\n`}}") == "}}\\n");
@@ -98,6 +104,64 @@ TEST_CASE("what is printed through functions is printable, too", "[cli]") {
     CHECK(filled("{{print .Name}}{{printf \"%s\" .Name}}{{range split .Name \"x\"}}{{.}}{{end}}") ==
           "a\\x1ba\\x1ba\\x1b");
 }
+
+TEST_CASE("only the template's own control characters reach a terminal", "[cli]") {
+    rapidjson::Document hostile;
+    hostile.Parse(R"({"Name":"x\ty\nz","Implements":["a\n","b"],"TLS":{"k\n":"v"},"Attempts":"\u202e"})");
+    const auto text = [&](std::string_view format) {
+        const auto parsed = Template::parse(format, kFields);
+        REQUIRE(parsed);
+        return parsed->apply(hostile);
+    };
+    const std::string name = "x\\x09y\\x0az";
+    CHECK(text("{{.Name}}{{print .Name}}{{printf .Name}}") == name + name + name);
+    CHECK(text("{{println .Name}}") == name + "\n");
+    CHECK(text("{{printf \"%s\\t%-12v|\\n\" .Name .Name}}") == name + "\t" + name + " |\n");
+    CHECK(text("{{printf \"%q\" .Name}}{{json .Name | println}}") == "\"x\\ty\\nz\"\"x\\ty\\nz\"\n");
+    CHECK(text("{{$end := \"\\n\"}}{{print .Name $end | upper | print}}") == "X\\X09Y\\X0AZ\n");
+    CHECK(text("{{\"a\\tb\"}}{{or \"\" \"\\n\"}}") == "a\tb\n");
+    CHECK(text("{{join .Implements \"\\n\"}}|{{print .Implements}}") == "a\\x0a\nb|a\\x0a,b");
+    CHECK(text("{{range split .Name \"\\n\"}}<{{print .}}>{{end}}") == "<x\\x09y><z>");
+    CHECK(text("{{range $key, $value := .TLS}}{{print $key}}{{end}}{{print .TLS}}") == "k\\x0a{\"k\\n\":\"v\"}");
+    CHECK(text("{{json .Attempts}}{{print (json .Attempts)}}{{.Attempts}}") == "\"\\u202e\"\"\\u202e\"\\xe2\\x80\\xae");
+}
+
+TEST_CASE("a template that makes too much is given up", "[cli]") {
+    const auto grows = Template::parse(
+        "{{$x := \"0123456789\"}}{{range split \"" + std::string(24, ',') + "\" \",\"}}{{$x = print $x $x}}{{end}}",
+        kFields);
+    REQUIRE(grows);
+    CHECK_THROWS_WITH(grows->apply(object()), Catch::Contains("more than 128 MiB"));
+    const auto writes =
+        Template::parse("{{$x := printf \"%0999d\" 0}}{{range split $x \"0\"}}{{range split $x \"0\"}}" +
+                            std::string(200, 'x') + "{{end}}{{end}}",
+                        kFields);
+    REQUIRE(writes);
+    CHECK_THROWS_WITH(writes->apply(object()), Catch::Contains("leave something out"));
+}
+
+#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed
+/// The most memory that this process had since, in KiB, or had ever.
+long most_memory(bool since_now) {
+    if (since_now) std::ofstream{"/proc/self/clear_refs"} << 5;
+    std::ifstream status{"/proc/self/status"};
+    for (std::string word; status >> word;) {
+        if (word == "VmHWM:") return status >> word ? std::stol(word) : 0;
+    }
+    return 0;
+}
+
+TEST_CASE("what an item of a range has made goes with it", "[cli]") {
+    const auto parsed = Template::parse(
+        "{{range split (printf \"%0999d\" 0) \"0\"}}{{range split (printf \"%0300d\" 0) \"0\"}}"
+        "{{$x := printf \"%999s\" \"x\"}}{{end}}{{end}}",
+        kFields);
+    REQUIRE(parsed);
+    const long before = most_memory(true);
+    CHECK(parsed->apply(object()).empty());
+    CHECK(most_memory(false) - before < 30'000);  // of 300 MB
+}
+#endif
 
 TEST_CASE("lists look as docker's inspect has them where that is asked for", "[cli]") {
     const auto parsed = Template::parse("{{.Implements}} {{json .Implements}}", kFields, Template::ListStyle::brackets);
