@@ -22,6 +22,8 @@ namespace {
 constexpr std::chrono::milliseconds kOutOfDescriptorsPause{500};
 constexpr std::chrono::minutes kTellsOfDescriptors{1};
 constexpr int kAcceptsAtOnce = 64;
+/// A job that has waited for so many times Limits::owing is refused: those that run get what they wait for.
+constexpr int kJobPatience = 5;
 
 bool has_somebody_waiting(const UniqueFd& listener) {
     pollfd waiting{listener.get(), POLLIN, 0};
@@ -137,7 +139,7 @@ void HttpServer::admit_jobs(Clock::time_point now) {
     while (!waiting_jobs_.empty()) {
         const auto first = waiting_jobs_.begin();
         if (!has_room_for_job() && !give_up_job(now)) {
-            const auto patience = first->second.since + 2 * limits_.owing;
+            const auto patience = first->second.since + kJobPatience * limits_.owing;
             const auto due = starved_jobs_.due();
             if (due && now < patience) return wake_at(std::min(*due, patience));
         }
@@ -157,7 +159,7 @@ void HttpServer::admit_jobs(Clock::time_point now) {
 bool HttpServer::give_up_job(Clock::time_point now) {
     while (const auto id = starved_jobs_.first(now)) {
         HttpConnection& connection = *connections_.at(*id);
-        if (connection.has_unread()) {
+        if (!connection.input.empty() || connection.has_unread()) {  // it is the job's turn
             starved_jobs_.wait_for(*id, WaitingClients::Kind::owing, now);
             continue;
         }

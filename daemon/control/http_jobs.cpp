@@ -38,6 +38,8 @@ void HttpServer::begin_job(HttpConnection& connection, WaitingJob job) {
         jobs_.emplace(job.exchange.number(), RunningJob{link});
         job_threads_->submit([link, work = std::move(job.work)](int) { run_job(link, work); });
         connection.job = link;
+        // The job will ask for it at once.
+        if (!body_is_whole) starved_jobs_.wait_for(connection.id(), WaitingClients::Kind::owing, Clock::now());
     } catch (const std::exception& error) {
         jobs_.erase(job.exchange.number());
         log_error("control socket: a job cannot be started: {}", error.what());

@@ -216,7 +216,7 @@ TEST_CASE("a job that waits for a place goes with its client", "[control]") {
 }
 
 TEST_CASE("a job that does not wait for its client keeps its place", "[control]") {
-    auto few = limits(100, 200ms, 1h);
+    auto few = limits(100, 20ms, 1h);
     few.jobs = 1;
     Told<bool> there;
     JobFixture server{[&](Job& job, const ControlRequest&) {
