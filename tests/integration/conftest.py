@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -28,7 +29,9 @@ def pytest_configure(config):
         raise pytest.UsageError("the integration tests need root: they run engines in namespaces of their own")
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell; what the tests start would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if not config.option.collectonly:
+    # With pytest -n this process runs no tests. Those that do leave the host's namespaces, and not namespaces of ours.
+    distributes = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
+    if not config.option.collectonly and not distributes:
         isolation.enter()
 
 

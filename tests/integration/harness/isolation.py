@@ -29,13 +29,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _entered = False
 _outside = ()  # descriptors of the network and mount namespaces that we came from
 _foreign_groups = set()  # control groups that were there before us
+_lane = None  # a descriptor of this file, locked for as long as we use control groups: others may run beside us
 
 
 def enter():
     """Idempotent; needs root. Call it before threads are started."""
-    global _entered, _outside
+    global _entered, _outside, _lane
     if _entered:
         return
+    _lane = os.open(__file__, os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(_lane, fcntl.LOCK_SH)
     _foreign_groups.update(_engine_groups())
     _outside = tuple(os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "mnt"))
     if _libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
@@ -68,8 +71,13 @@ def outside():
 
 
 def leave():
-    """Removes the one thing that engines leave outside the namespaces: empty control groups."""
+    """Removes the one thing that engines leave outside the namespaces: empty control groups. Of several runs side by side, the
+    last one does: a group that is empty may be one that another run is about to use."""
     if not _entered:
+        return
+    try:
+        fcntl.flock(_lane, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return
     for top in set(_engine_groups()) - _foreign_groups:
         for path, _directories, _files in os.walk(top, topdown=False):
