@@ -7,6 +7,12 @@ import subprocess
 from . import isolation
 
 
+def one_sentence(ran, status):
+    """What a program that ended with this status said on stderr: a line, and no more."""
+    assert ran.returncode == status and len(ran.stderr.splitlines()) == 1, (ran.returncode, ran.stderr)
+    return ran.stderr
+
+
 class Process:
     """Started by the constructor, ended by stop(); `log` is a file that takes stdout and stderr."""
 

@@ -11,6 +11,7 @@ from .process import Process
 from .waiting import wait_until
 
 ALIAS = "other-host"
+ASKING, PASSPHRASE = "asking-host", "correct horse"  # the same host, with a key that is locked with a passphrase
 MARK = "BROKERD_TEST_SSH"  # in the environment of whatever runs over a server: the server's directory
 
 
@@ -26,6 +27,18 @@ def _let_root_in():
     subprocess.run(["usermod", "--password", "*", "root"], check=True)
 
 
+def _processes(are_meant):
+    """By their command lines and environments."""
+    found = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if are_meant(*((process / name).read_bytes().split(b"\0") for name in ("cmdline", "environ"))):
+                found.append(int(process.name))
+        except OSError:
+            pass  # it has ended
+    return found
+
+
 class SshServer:
     """`ssh other-host` runs commands here, as root, with `commands` (name -> program) alone in front of the system's."""
 
@@ -35,19 +48,21 @@ class SshServer:
         self.client = self._programs("client", {})
         server = self._programs("server", commands)
         _let_root_in()
-        for name in ("host", "user"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.directory / name], check=True)
+        for name, passphrase in (("host", ""), ("user", ""), ("locked", PASSPHRASE)):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", self.directory / name], check=True)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         variables = {"PATH": f"{server}:/usr/bin:/bin", MARK: str(self.directory), **(environment or {})}
         self._write("sshd_config", [
             f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {self.directory}/host", f"PidFile {self.directory}/pid",
-            f"AuthorizedKeysFile {self.directory}/user.pub", "StrictModes no", "UsePAM no", "PasswordAuthentication no",
+            f"AuthorizedKeysFile {self.directory}/user.pub {self.directory}/locked.pub", "StrictModes no", "UsePAM no", "PasswordAuthentication no",
             "PermitRootLogin yes", "PermitUserRC no", "LogLevel VERBOSE",
             "SetEnv " + " ".join(f"{key}={value}" for key, value in variables.items())])
         self._write("ssh_config", [
-            f"Host {ALIAS}", "HostName 127.0.0.1", f"Port {self.port}",
-            "Host *", "User root", f"IdentityFile {self.directory}/user", "IdentitiesOnly yes", "BatchMode yes",
+            f"Host {ALIAS} {ASKING}", "HostName 127.0.0.1", f"Port {self.port}",
+            f"Host {ASKING}", f"IdentityFile {self.directory}/locked", "BatchMode no",
+            f"Host * !{ASKING}", f"IdentityFile {self.directory}/user", "BatchMode yes",
+            "Host *", "User root", "IdentitiesOnly yes", "IdentityAgent none",
             f"UserKnownHostsFile {self.directory}/known", "GlobalKnownHostsFile none"])
         key = (self.directory / "host.pub").read_text().split()[:2]
         self._write("known", [f"[127.0.0.1]:{self.port} {' '.join(key)}"])
@@ -84,16 +99,13 @@ class SshServer:
 
     def remotes(self):
         """The processes `pluginctl dial-stdio` that somebody has started over this server, and nobody else's."""
-        mark, found = os.fsencode(f"{MARK}={self.directory}"), []
-        for process in pathlib.Path("/proc").glob("[0-9]*"):
-            try:
-                words = (process / "cmdline").read_bytes().split(b"\0")
-                if words[0].endswith(b"pluginctl") and b"dial-stdio" in words:
-                    if mark in (process / "environ").read_bytes().split(b"\0"):
-                        found.append(int(process.name))
-            except OSError:
-                pass  # it has ended
-        return found
+        mark = os.fsencode(f"{MARK}={self.directory}")
+        return _processes(lambda words, variables: words[0].endswith(b"pluginctl") and b"dial-stdio" in words and mark in variables)
+
+    def clients(self):
+        """The processes of ssh that use this server."""
+        configuration = os.fsencode(self.directory / "ssh_config")
+        return _processes(lambda words, _variables: words[0].endswith(b"ssh") and configuration in words)
 
     @property
     def environment(self):

@@ -37,6 +37,10 @@ class Terminal:
             self._written += piece
         return self._written.decode(errors="replace")
 
+    def echoes(self):
+        """Whether it shows what is typed: programs that ask for a password switch that off."""
+        return termios.tcgetattr(self._terminal)[3] & termios.ECHO != 0
+
     def wait_for(self, condition, what, timeout=20):
         """Reads on until the condition is true: a program that cannot write does nothing else."""
         deadline = time.monotonic() + timeout
