@@ -13,6 +13,7 @@ import threading
 import pytest
 from harness import isolation, unix_http
 from harness.managed import install, leftovers, succeed
+from harness.neighbour import Neighbour
 from harness.plugin_images import make_plugin
 from harness.remains import Figures, Remains
 from harness.served_image import ServedImage, layer
@@ -25,48 +26,11 @@ CROWD = 1000
 EVENTS = 10_000 if LONG else 1_200
 #: More than brokerd has at a time.
 MANY_JOBS = 200
-#: Answers to others that must come while somebody is rude.
-ANSWERS = 20
 #: Of brokerd, for clients that leave nothing behind: what the allocator keeps.
 SPARE_KIB = 32 << 10
 NAME = "acme/quiet:latest"  # the neighbour's
 OTHER = "acme/rude:latest"
 LONGEST = f"acme/{'x' * 200}:latest"  # so that few events fill a watcher's queue
-
-
-class Neighbour(threading.Thread):
-    """Asks all the time, on new connections and old ones, and counts the answers."""
-
-    def __init__(self, broker):
-        super().__init__()
-        self._control, self._over = broker.control, threading.Event()
-        self.answers, self.strange = 0, []
-        self.start()
-
-    def run(self):
-        kept = unix_http.Connection(self._control, 30)
-        with contextlib.closing(kept):
-            while not self._over.is_set() and not self.strange:
-                try:
-                    replies = [unix_http.send(kept, "GET", "/plugins"),
-                               unix_http.request(self._control, "GET", f"/plugins/{NAME}/json", timeout=30),
-                               unix_http.request(self._control, "POST", f"/plugins/{NAME}/set", ["DEBUG=1"], timeout=30)]
-                except OSError as error:
-                    self.strange.append(repr(error))
-                    return
-                self.strange += [repr(reply) for reply in replies if reply.status not in (200, 204)]
-                self.answers += len(replies)
-
-    def goes_on(self):
-        """Returns once it has been answered for a while; fails where it is not."""
-        goal = self.answers + ANSWERS
-        wait_until(lambda: self.answers >= goal or self.strange, lambda: f"{goal} answers: {self.answers}", 60)
-        assert self.strange == []
-
-    def stop(self):
-        self._over.set()
-        self.join(60)
-        assert not self.is_alive() and self.strange == []
 
 
 @pytest.fixture
@@ -90,7 +54,7 @@ def neighbour(quiet):
     before, memory = Figures(quiet, remains), quiet.memory()
     # Each job's thread waits for another job for ten seconds: so does a long run, and in another one many may be there.
     before.threads += 2 if LONG else MANY_JOBS
-    neighbour = Neighbour(quiet)
+    neighbour = Neighbour(quiet, NAME)
     neighbour.goes_on()
     yield neighbour
     neighbour.stop()
