@@ -108,7 +108,7 @@ UNFINISHED_TARS = [
 @pytest.mark.parametrize("what", [*UNFINISHED, "tars"])
 def test_many_unfinished_requests_keep_nobody_waiting(quiet, neighbour, connect, what):
     if what == "tars":
-        clients = [connect(data.replace(b"{}", b"%d" % number)) for number in range(60) for data in UNFINISHED_TARS]
+        clients = [connect(data.replace(b"{}", b"%d" % number)) for number in range(80) for data in UNFINISHED_TARS]
         succeed(quiet.pluginctl("create", "acme/among", quiet.directory / "p"))
         succeed(quiet.pluginctl("rm", "acme/among"))
     else:
