@@ -24,7 +24,7 @@ DESCRIPTORS = 8192
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
-    config.addinivalue_line("markers", "long: takes half a minute and more, and waits for most of it; runs with packaging/test --long")
+    config.addinivalue_line("markers", "long: takes half a minute and more, or needs what is fetched first; runs with packaging/test --long")
     if os.geteuid() != 0:
         raise pytest.UsageError("the integration tests need root: they run engines in namespaces of their own")
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell; what the tests start would inherit it
@@ -64,9 +64,11 @@ def pytest_runtest_makereport(item):
 def private_directory():
     path = tempfile.mkdtemp(prefix="b.", dir="/tmp")
     os.chmod(path, 0o755)
-    yield pathlib.Path(path)
-    isolation.unmount_below(path)
-    shutil.rmtree(path)
+    try:
+        yield pathlib.Path(path)
+    finally:
+        isolation.unmount_below(path)
+        shutil.rmtree(path)
 
 
 @pytest.fixture
