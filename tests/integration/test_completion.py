@@ -48,6 +48,8 @@ class Shell:
         (programs / "pluginctl").symlink_to(PLUGINCTL)
         environment = {"PATH": f"{programs}:/usr/bin:/bin", "TERM": "vt100", "HOME": str(self.place), "LANG": "C.UTF-8",
                        "PLACE": str(self.place), "PLUGINCTL": str(PLUGINCTL), "BROKERD_HOST": f"unix://{control}", "ZDOTDIR": str(self.place)}
+        # fish would else make completions of all manual pages that there are, in the background, beyond the test's end.
+        environment["FISH_UNIT_TESTS_RUNNING"] = "1"
         start = self.place / {"bash": "rc", "zsh": ".zshrc", "fish": ".config/fish/config.fish"}[name]
         start.parent.mkdir(parents=True, exist_ok=True)
         start.write_text({"bash": BASH, "zsh": ZSH, "fish": FISH}[name])

@@ -114,3 +114,24 @@ def test_the_host_may_come_from_the_environment(busy):
     broker, _plugin = busy
     result = subprocess.run([PLUGINCTL, "ls", "-q"], capture_output=True, text=True, timeout=30, env={"BROKERD_HOST": f"unix://{broker.control}"})
     assert result.returncode == 0 and "mobyfs" in result.stdout
+
+
+def test_closed_standard_streams(busy):
+    """Their places are not taken by sockets; output that goes nowhere is a failure, and an input is at its end."""
+    broker, _plugin = busy
+
+    def ended(command, streams):
+        script = f'"$0" -H "unix://$1" {command} {streams}'
+        return subprocess.run(["sh", "-c", script, PLUGINCTL, broker.control], capture_output=True, text=True, timeout=20)
+
+    for streams in ("<&-", "2>&-", "<&- 2>&-"):
+        shown = ended("ls -q", streams)
+        assert (shown.returncode, shown.stdout, shown.stderr) == (0, broker.pluginctl("ls", "-q").stdout, ""), streams
+    for command in ("ls", "events --replay 1", "call mobyfs VolumeDriver.List"):
+        for streams in (">&-", "<&- >&-", "<&- >&- 2>&-"):
+            lost = ended(command, streams)
+            assert lost.returncode == 1, (command, streams, lost)
+            assert "2>&-" in streams or "cannot write the output: Bad file descriptor" in lost.stderr
+    assert ended("dial-stdio", "<&-").returncode == 0
+    assert ended("install --grant-all-permissions x/y", "<&- >&- 2>&-").returncode == 1
+    assert broker.pluginctl("ls", "-q").returncode == 0
