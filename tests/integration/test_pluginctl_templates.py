@@ -15,7 +15,8 @@ LIST = [
     '{{printf "%-30s|%q|%v" .Name .Description .Enabled}}', "{{- .Name -}}", "{{/* nothing */}}{{.Name}}", "{{$n := .Name}}{{$n}}",
     "{{range split .Name \"/\"}}<{{.}}>{{end}}", "{{with .Name}}{{.}}{{end}}", "{{not .Enabled}}", '{{index (split .Name "/") 0}}',
     "{{print .Name .Enabled}}", '{{or .PluginReference "none"}}', "{{and .Enabled .Name}}", "{{.Name}}\\t{{.ID}}\\n",
-    '{{slice .Name}}{{.Nmae}}', "{{.Name", "{{end}}", "{{nothing .Name}}", "{{if .Name}}"]
+    '{{slice .Name}}{{.Nmae}}', "{{.Name", "{{end}}", "{{nothing .Name}}", "{{if .Name}}",
+    '{{range split .Name "/"}}{{else if .Name}}{{end}}']
 
 INSPECT = [
     "{{.Name}}", "{{.Id}}", "{{.ID}}", "{{.Enabled}}", "{{.PluginReference}}", "{{.Settings.Env}}", "{{.Settings.Args}}",
@@ -24,9 +25,10 @@ INSPECT = [
     "{{.Config.Entrypoint}}", "{{.Config.Network.Type}}", "{{json .Config.Network}}", '{{join .Settings.Env ";"}}',
     "{{if .Config.PidHost}}host{{else}}own{{end}}", "{{range .Config.Env}}{{.Name}}={{.Value}},{{end}}", "{{.Config.PropagatedMount}}",
     "{{range .Config.Mounts}}{{.Destination}}{{else}}none{{end}}", "{{with .Config.Linux}}{{.Capabilities}}{{end}}",
-    "{{(index .Config.Env 0).Name}}", '{{range .Settings.Env}}{{index (split . "=") 0}} {{end}}', "{{.Name"]
+    "{{(index .Config.Env 0).Name}}", '{{range .Settings.Env}}{{index (split . "=") 0}} {{end}}', "{{.Name",
+    '{{join .Settings.Env "\\n"}}', '{{"a\\tb"}}{{printf "%s\\t%v\\n" .Name .Enabled}}', '{{print .Name "\\n"}}{{json .Settings}}']
 # Where the two differ: a member of Config or Settings that does not exist is an error of docker's, which knows all of them, and
-# nothing of pluginctl's; objects are JSON instead of Go's braces.
+# nothing of pluginctl's; objects are JSON instead of Go's braces; in `ls` docker takes no \n or \t within quotes.
 
 
 @pytest.fixture
