@@ -133,15 +133,13 @@ bool HttpServer::give_up(HttpConnection& connection) {
     return true;
 }
 
-/// Begins the jobs that there is room for. Those that come when all places are taken wait only for clients that may be
-/// given up; otherwise they are refused: nobody would see why nothing happens, and what is waited for may take hours.
+/// Begins the jobs that there is room for. The others wait, for a bounded time.
 void HttpServer::admit_jobs(Clock::time_point now) {
     while (!waiting_jobs_.empty()) {
         const auto first = waiting_jobs_.begin();
         if (!has_room_for_job() && !give_up_job(now)) {
             const auto patience = first->second.since + kJobPatience * limits_.owing;
-            const auto due = starved_jobs_.due();
-            if (due && now < patience) return wake_at(std::min(*due, patience));
+            if (now < patience) return wake_at(std::min(starved_jobs_.due().value_or(patience), patience));
         }
         WaitingJob next = std::move(first->second);
         waiting_jobs_.erase(first);

@@ -22,6 +22,11 @@ constexpr int kPiecesAtOnce = 8;
 void HttpServer::start_job(const Exchange& exchange, JobWork work) {
     HttpConnection* connection = find(exchange);
     if (connection == nullptr || connection->state != HttpConnection::State::answering) return;
+    // Whoever comes when all places are taken waits where there are clients that may be given up. Otherwise it is
+    // refused: nobody would see why nothing happens, and what is waited for may take hours.
+    if (!has_room_for_job() && starved_jobs_.empty()) {
+        return send_reply(*connection, error_reply::too_many_jobs(limits_.jobs), connection->keep_alive);
+    }
     WaitingJob job{exchange, std::move(work), Clock::now()};
     if (has_room_for_job()) return begin_job(*connection, std::move(job));
     waiting_jobs_.emplace(exchange.number(), std::move(job));
