@@ -107,7 +107,8 @@ std::string default_host(const std::string& given) {
 ExitStatus print_completions(const Invocation& invocation) {
     const auto names_of = [&](const std::string& host) {
         std::vector<std::string> names;
-        const auto control_host = control_host_of(default_host(host.empty() ? invocation.host : host), SshUse::completion);
+        const auto control_host =
+            control_host_of(default_host(host.empty() ? invocation.host : host), SshUse::completion);
         if (!control_host) return names;
         const auto plugins = ControlClient{*control_host}.plugins();
         if (!plugins) return names;

@@ -21,8 +21,8 @@ struct Held {
     bool own = false;  ///< as in Argument
 };
 
-Held borrowed(const Value& value, bool own = false) {
-    return {{std::shared_ptr<const Value>{}, &value}, own};
+Held borrowed(const Value& value) {
+    return {{std::shared_ptr<const Value>{}, &value}, false};
 }
 
 /// What a function has made, with its memory. It goes as soon as nobody holds it: a {{range}} over many items needs no

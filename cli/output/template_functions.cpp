@@ -65,12 +65,17 @@ std::string titled(std::string text) {
     return text;
 }
 
+/// Whether a byte goes on with the character that one before it has begun, in UTF-8.
+bool is_continuation(char byte) {
+    return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
+}
+
 Value split(const Arguments& arguments) {
     const std::string text = arguments.text(0), separator = arguments.text(1);
     Value out{rapidjson::kArrayType};
     for (std::size_t start = 0; start <= text.size();) {
-        std::size_t end = separator.empty() ? start + 1 : text.find(separator, start);
-        end = std::min(end, text.size());
+        std::size_t end = std::min(separator.empty() ? start + 1 : text.find(separator, start), text.size());
+        while (separator.empty() && end < text.size() && is_continuation(text[end])) ++end;
         out.PushBack(arguments.made(text.substr(start, end - start)), arguments.memory);
         start = end + separator.size();
         if (end == text.size()) break;
@@ -104,7 +109,7 @@ std::string truncated(const Arguments& arguments) {
     const std::int64_t length = std::max<std::int64_t>(arguments.number(1), 0);
     if (static_cast<std::uint64_t>(length) >= text.size()) return text;
     auto end = static_cast<std::size_t>(length);
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    while (end > 0 && is_continuation(text[end])) --end;
     return text.substr(0, end);
 }
 

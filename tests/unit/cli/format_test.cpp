@@ -72,6 +72,7 @@ TEST_CASE("docker's functions and Go's do what they do there", "[cli]") {
     CHECK(filled("{{upper \"ab\"}}{{lower \"AB\"}}{{title \"ab cd\"}}") == "ABabAb Cd");
     CHECK(filled("{{join .Implements \"; \"}}") == "X; Y");
     CHECK(filled("{{join (split \"a:b:c\" \":\") \"-\"}}") == "a-b-c");
+    CHECK(filled("{{join (split \"aéb\" \"\") \"-\"}}") == "a-é-b");
     CHECK(filled("<{{pad \"x\" 1 2}}>{{pad \"\" 1 2}}") == "< x  >");
     CHECK(filled("{{truncate \"abcdef\" 3}}{{truncate \"ab\" 3}}{{truncate \"aé\" 2}}") == "abcaba");
     CHECK(filled("{{println .Attempts \"x\"}}") == "3 x\n");
