@@ -133,6 +133,22 @@ void ManagedRuns::end_trial(const std::string& id, const std::string& problem) {
     stop(id, [done, problem] { done(problem); });
 }
 
+/// Tells whoever waits for the plugin that it is in service, if it is: a plugin may answer before its start is
+/// reported.
+void ManagedRuns::pass_trial(const std::string& id) {
+    const auto found = wanted_.find(id);
+    if (found == wanted_.end() || !found->second.trial || !found->second.trial->done) return;
+    const Activation* const activation = offers_.activation(id);
+    const bool has_answered = activation != nullptr && activation->state() == Activation::State::active;
+    if (!has_answered || supervisor_.find(id).phase != PluginRun::Phase::running) return;
+    auto& trial = found->second.trial;
+    trial->timer.reset();
+    const auto known = known_.find(id);
+    const Done done = std::exchange(trial->done, nullptr);
+    if (known != known_.end() && known->second->enabled) trial.reset();
+    done(std::nullopt);
+}
+
 void ManagedRuns::stop(const std::string& id, std::function<void()> done) {
     const auto found = wanted_.find(id);
     if (found != wanted_.end()) {
@@ -172,6 +188,7 @@ void ManagedRuns::on_run(const std::string& id, const PluginRun& run) {
             supervisor_.run(found->second.plugin, Supervisor::Mode::kept);
         }
     }
+    pass_trial(id);
     note(id);
 }
 
@@ -181,13 +198,7 @@ void ManagedRuns::on_activation(const std::string& id) {
     if (activation == nullptr || found == wanted_.end()) return;
     if (activation->state() == Activation::State::active) {
         supervisor_.answered(id);
-        if (auto& trial = found->second.trial; trial && trial->done) {
-            trial->timer.reset();
-            const auto known = known_.find(id);
-            const Done done = std::exchange(trial->done, nullptr);
-            if (known != known_.end() && known->second->enabled) trial.reset();
-            done(std::nullopt);
-        }
+        pass_trial(id);
     } else if (activation->state() == Activation::State::failed &&
                activation->failure() != Activation::Failure::unreachable) {
         end_trial(id, activation->reason());  // asking again will not help

@@ -85,6 +85,7 @@ private:
 
     void want(PluginRecordPtr plugin, Supervisor::Mode mode);
     void end_trial(const std::string& id, const std::string& problem);
+    void pass_trial(const std::string& id);
     void on_timeout(const std::string& id);
     void on_run(const std::string& id, const PluginRun& run);
     void note(const std::string& id);

@@ -138,6 +138,18 @@ TEST_CASE("a trial ends with the plugin's answer and is kept once it is stored",
     CHECK(host.runner.is_launching(kId));
 }
 
+TEST_CASE("a trial of a plugin that answers before its start is reported ends when it runs", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start();
+    host.let_answer();
+    CHECK(host.state() == "starting");
+    CHECK(host.answers.empty());
+    host.runner.begin(kId);
+    CHECK(host.state() == "running");
+    CHECK(host.answers == std::vector<Problem>{std::nullopt});
+}
+
 TEST_CASE("a plugin that ends between its answer and its being stored is started again", "[core]") {
     Host host;
     host.runs.apply({host.plugin(false)});
