@@ -19,6 +19,7 @@ from .waiting import wait_until
 
 NORMAL = ((r"sha256:[0-9a-f]{64}", "sha256:DIGEST"), (r"\b[0-9a-f]{64}\b", "ID"), (r"\b[0-9a-f]{12}\b", "SHORT-ID"),
           (r"\b\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)", "TIME"),
+          (r"[\d.]+ s after its start", "right after its start"),
           (r"in use by \S+ \(pid \d+\)", "in use by SOMEBODY"),
           (r'multiple plugins found for "\w"', 'multiple plugins found for "AMBIGUOUS"'),
           # States of a layer that are told only where they last; Docker tells some of them of one run, and not of the next.
