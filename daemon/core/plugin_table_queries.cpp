@@ -146,9 +146,11 @@ void PluginTable::collect_counts(std::function<void(BrokerCounts)> done) {
         BrokerCounts counts{{}, threads};
         counts.plugins.reserve(plugins_.size());
         for (const auto& [name, entry] : plugins_) {
-            const bool managed = entry->is_managed();
-            counts.plugins.push_back({entry->id, name, managed ? "managed" : "legacy",
-                                      managed ? view_of(name).value_or(PluginView{}).state : entry->state});
+            if (!entry->is_managed()) {
+                counts.plugins.push_back({entry->id, name, "legacy", entry->state});
+            } else if (const auto view = view_of(name)) {
+                counts.plugins.push_back({entry->id, name, "managed", view->state, view->restarts});
+            }
         }
         done(std::move(counts));
     });

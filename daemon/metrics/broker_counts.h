@@ -17,10 +17,11 @@ struct PluginCounts {
         MethodCounts counts;
     };
 
-    std::uint64_t id = 0;            ///< Route::id
-    std::size_t connections = 0;     ///< of engines, to its published socket
-    std::size_t idle_upstreams = 0;  ///< kept-alive connections to the plugin
-    std::vector<Method> methods;     ///< those that were called
+    std::uint64_t id = 0;             ///< Route::id
+    std::size_t connections = 0;      ///< of engines, to its published socket
+    std::size_t idle_upstreams = 0;   ///< kept-alive connections to the plugin
+    std::vector<Method> methods;      ///< those that were called
+    std::size_t max_connections = 0;  ///< how many connections engines may have
 
     /// Adds what was counted elsewhere of the same plugin.
     void merge(const PluginCounts& other);
@@ -37,8 +38,9 @@ struct BrokerCounts {
     struct Plugin {
         std::uint64_t id = 0;
         std::string name;
-        std::string kind;   ///< as PluginView::kind
-        std::string state;  ///< as PluginView::state
+        std::string kind;            ///< as PluginView::kind
+        std::string state;           ///< as PluginView::state
+        std::uint64_t restarts = 0;  ///< as PluginView::restarts
     };
     struct Merged : Plugin {
         PluginCounts counts;  ///< methods by name

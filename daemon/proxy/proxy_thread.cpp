@@ -104,7 +104,8 @@ void ProxyThread::collect(std::function<void(ThreadCounts)> done) {
         ThreadCounts counts;
         counts.reserve(slots_.size());
         for (const auto& [id, slot] : slots_)
-            counts.push_back({id, slot->client_count(), slot->idle_count(), copy_counts(slot->meter())});
+            counts.push_back({id, slot->client_count(), slot->idle_count(), copy_counts(slot->meter()),
+                              context_.clients_per_socket});
         done(std::move(counts));
     });
 }

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -12,7 +13,9 @@ import threading
 import pytest
 from harness import prometheus, unix_http
 from harness.brokerd import PLUGINCTL
+from harness.managed import succeed
 from harness.raw_plugin import RawPlugin, answer
+from harness.running import enable_sample
 from harness.waiting import wait_until
 
 OUTCOMES = ("ok", "plugin_error", "broker_error", "client_gone")
@@ -87,7 +90,25 @@ def test_numbers_are_those_of_what_was_called(busy):
     assert {name: prometheus.value(families, "brokerd_plugin_up", plugin=name) for name in ("mobyfs", "absent", "invalid")} == {
         "mobyfs": 1, "absent": 0, "invalid": 0}
     assert prometheus.value(families, "brokerd_plugins", state="failed") == 1
+    assert {name: prometheus.value(families, "brokerd_plugin_state", plugin=name, kind="legacy", state=state) for name, state in (
+        ("mobyfs", "active"), ("absent", "failed"), ("invalid", "invalid"))} == {"mobyfs": 1, "absent": 1, "invalid": 1}
+    assert len(families["brokerd_plugin_state"]) == 3 and not families["brokerd_plugin_restarts_total"]
+    assert prometheus.value(families, "brokerd_plugin_max_connections", plugin="mobyfs") == 4096
     assert not any(("plugin", "invalid") in key for key in families["brokerd_plugin_calls_total"])
+
+
+def test_restarts_of_a_managed_plugin_are_counted(broker):
+    broker = broker(threads=2, extra=["--live-restore=false", "--max-connections", "5"]).start()
+    running = enable_sample(broker, "acme/sample")
+    families, name = metrics(broker), "acme/sample:latest"
+    assert prometheus.value(families, "brokerd_plugin_restarts_total", plugin=name) == 0
+    assert prometheus.value(families, "brokerd_plugin_max_connections", plugin=name) == 5  # of both threads together
+    os.kill(running["Pid"], signal.SIGKILL)
+    wait_until(lambda: prometheus.value(metrics(broker), "brokerd_plugin_restarts_total", plugin=name) == 1, "a restart that is counted")
+    broker.wait_state("acme/sample", "running")
+    assert prometheus.value(metrics(broker), "brokerd_plugin_state", plugin=name, kind="managed", state="running") == 1
+    succeed(broker.pluginctl("disable", "acme/sample"))
+    assert not any(("plugin", name) in key for family in metrics(broker).values() for key in family)  # not wanted, so not down
 
 
 def test_calls_in_flight_are_seen(raw):
