@@ -1,0 +1,105 @@
+"""A host with docker.io and brokerd that is booted, powered off, and loses its power: who comes before whom, and that
+containers get their volumes. By packaging/test --system only."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "integration"), str(ROOT / "tests" / "system")]
+
+from docker_host import CONTAINERS, FUSE, MANAGED, REMOTE, installed_host  # noqa: E402
+from inside import assert_none_left, inspect, last_look, scope_of, wait_running  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not os.environ.get("BROKERD_SYSTEM_TESTS"), reason="runs with packaging/test --system")
+
+# What systemd says of a unit, by the message IDs of its catalogue (sd-messages.h).
+STARTING, STARTED = "7d4958e842da4a758f6c1cdc7b36dcc5", "39f53479d3a045ac8e11786248231fbf"
+STOPPING, STOPPED = "de5b426a63be47a7b6ac3eaac82e2f6f", "9d1aaa27d60140bd96365438aad20286"
+
+
+@pytest.fixture(scope="module")
+def equipped():
+    with installed_host() as machine:
+        machine.equip()
+        yield machine
+
+
+@pytest.fixture
+def host(equipped):
+    """Booted, whatever the test before has done to it."""
+    if equipped.leader is None:
+        equipped.boot()
+    equipped.answer_late(0)
+    return equipped
+
+
+def assert_brokerd_first(host):
+    """It was READY, which is when systemd calls it started, before docker's start began."""
+    ready = host.stamp(STARTED, "brokerd.service")
+    assert ready < host.stamp(STARTING, "docker.service")
+    ready = int(host.show("brokerd.service", "ActiveEnterTimestampMonotonic"))
+    assert 0 < ready <= int(host.show("docker.service", "InactiveExitTimestampMonotonic"))
+
+
+def assert_all_well(host):
+    """Nothing failed on the way, and docker had to start no container twice."""
+    state = host.wait_written()
+    assert all(running and restarts == 0 for running, _pid, restarts in state.values()), state
+    assert host.run("systemctl", "--failed", "--no-legend").stdout.strip() == ""
+    assert host.show("brokerd.service", "NRestarts") == "0"
+    assert [wait_running(host, name)["Restarts"] for name in MANAGED] == [0, 0]
+    assert inspect(host, REMOTE)["State"] == "active"
+    return state
+
+
+def test_containers_come_up_again_with_the_host(host):
+    before = {name: host.count(name) for name in CONTAINERS}
+    host.power_off()
+    host.boot()
+    assert_brokerd_first(host)
+    assert_all_well(host)
+    for name, count in before.items():
+        assert host.count(name) > count, "it goes on with its old number"
+
+
+def test_a_plugin_that_answers_late_is_waited_for(host):
+    """docker asks for it before it is there, and brokerd holds the question."""
+    host.answer_late(15)
+    host.power_off()
+    host.boot()
+    assert_brokerd_first(host)
+    assert host.stamp(STARTING, "docker.service") < listening(host)
+    assert_all_well(host)
+
+
+def listening(host):
+    entries = host.journal("--boot", "_SYSTEMD_UNIT=elsewhere.service")
+    return next(int(entry["__MONOTONIC_TIMESTAMP"]) for entry in entries if "listening on" in str(entry["MESSAGE"]))
+
+
+def test_power_loss(host):
+    """Containers, plugins and brokerd find what they left, and go on. Debian's rclone is left out: wherever it had mounted a
+    volume, it hangs when it starts, with any engine. docker starts its container again, too, which was stopped by hand."""
+    host.docker("stop", "two")
+    host.pull_the_plug()
+    host.boot()
+    assert_brokerd_first(host)
+    assert_all_well(host)
+
+
+def test_docker_stops_first_then_plugins_then_brokerd(host):
+    scopes = [scope_of(wait_running(host, name)) for name in MANAGED]
+    host.power_off()
+    log = "\n".join(f"{unit}: {line}" for unit, line in host.said())
+    for scope in scopes:
+        stamps = [host.stamp(message, unit) for message, unit in (
+            (STOPPING, "docker.service"), (STOPPED, "docker.service"), (STOPPING, scope), (STOPPED, scope), (STOPPED, "brokerd.service"))]
+        assert stamps == sorted(stamps), log
+    for bad in ("timed out", "SIGKILL", "remains running", "left-over", "Failed with result", "Failed to unmount"):
+        assert bad not in log, log
+    mounts, processes = last_look(host)
+    assert_none_left(processes)
+    assert "/var/lib/brokerd/" not in mounts and "rclone" not in mounts, mounts
