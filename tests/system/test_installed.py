@@ -1,0 +1,106 @@
+"""brokerd's package on a running host with docker.io: who is served, and restarts, crashes and upgrades while engines call and
+containers write to their volumes. By packaging/test --system only."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "integration"), str(ROOT / "tests" / "system")]
+
+from call_load import CallLoad  # noqa: E402
+from docker_host import CONTAINERS, MANAGED, REMOTE, installed_host  # noqa: E402
+from inside import (assert_lost_only, crash, end_of, host_pid, inodes, inspect, main_pid, published, report,  # noqa: E402
+                    restart, short_watchdog, wait_another, wait_running)
+
+pytestmark = pytest.mark.skipif(not os.environ.get("BROKERD_SYSTEM_TESTS"), reason="runs with packaging/test --system")
+
+RESTARTS = 5
+
+
+@pytest.fixture(scope="module")
+def host():
+    with installed_host() as machine:
+        machine.equip()
+        yield machine
+
+
+@contextlib.contextmanager
+def under_load(host, record_property):
+    """Both plugins are called meanwhile, and containers write; afterwards they are the same processes. Gives the loads."""
+    plugins = CONTAINERS.values()
+    before = host.wait_written(), [wait_running(host, name)["Pid"] for name in MANAGED], [inodes(host, inspect(host, name)) for name in plugins]
+    with contextlib.ExitStack() as stack:
+        loads = [stack.enter_context(CallLoad(published(host, inspect(host, name))[0], rate=100)) for name in plugins]
+        for load in loads:
+            load.wait_for_more(50)
+        yield loads
+        for load in loads:
+            load.wait_for_more(50)
+    for load in loads:
+        report(load, record_property)
+    after = host.wait_written(), [wait_running(host, name)["Pid"] for name in MANAGED], [inodes(host, inspect(host, name)) for name in plugins]
+    assert after == before
+    assert [inspect(host, name)["Restarts"] for name in MANAGED] == [0, 0]
+
+
+def assert_none_lost(loads):
+    assert [load.lost for load in loads] == [[] for _load in loads]
+
+
+def test_restarts_lose_no_call(host, record_property):
+    with under_load(host, record_property) as loads:
+        for _ in range(RESTARTS):
+            restart(host)
+            for load in loads:
+                load.wait_for_more(25)
+    assert_none_lost(loads)
+
+
+def test_after_a_crash_all_goes_on(host, record_property):
+    ends = []
+    with under_load(host, record_property) as loads:
+        old = main_pid(host)
+        ends.append(end_of(host_pid(host, old), signal.SIGKILL))
+        wait_another(host, old)
+    assert_lost_only(loads, ends)
+
+
+def test_a_stuck_brokerd_is_replaced(host, record_property):
+    short_watchdog(host, 2)
+    restart(host)
+    ends = []
+    with under_load(host, record_property) as loads:
+        old = main_pid(host)
+        ends.append(end_of(host_pid(host, old), signal.SIGSTOP))
+        wait_another(host, old)
+    short_watchdog(host, None)
+    restart(host)
+    assert_lost_only(loads, ends)
+
+
+def test_users_are_served_by_their_group(host):
+    """Membership alone decides, with docker's client as with ours; who is refused is told what to do."""
+    for user, groups in (("insider", ["--groups", "brokerd"]), ("outsider", [])):
+        host.succeed("useradd", *groups, user)
+    listed = host.succeed("setpriv", "--reuid=insider", "--regid=insider", "--init-groups", "pluginctl", "ls", "-q")
+    assert set(MANAGED) <= {name.removesuffix(":latest") for name in listed.split()}
+    refused = host.run("setpriv", "--reuid=outsider", "--regid=outsider", "--init-groups", "pluginctl", "ls", "-q")
+    assert refused.returncode != 0 and refused.stdout == ""
+    assert "brokerd" in refused.stderr and "group" in refused.stderr, refused.stderr
+    for socket in published(host, inspect(host, REMOTE)):
+        assert socket.stat().st_mode & 0o007 == 0, "engines run as root; nobody else may call a plugin"
+
+
+def test_systemd_has_nothing_to_say_about_the_host(host):
+    """Neither about the units nor about their order among all that is started."""
+    units = host.succeed("sh", "-c", "ls /lib/systemd/system/brokerd*").split()
+    verified = host.run("systemd-analyze", "verify", "--man=no", *units, "default.target")
+    assert verified.returncode == 0 and "brokerd" not in verified.stdout + verified.stderr, verified.stderr
+    assert "ordering cycle" not in "\n".join(line for _unit, line in host.said())
+    for engine in ("docker.service", "podman.service", "podman.socket"):
+        assert "brokerd.service" in host.show(engine, "After").split()
