@@ -4,13 +4,14 @@ container with a volume of each that docker is to keep running."""
 import contextlib
 import json
 import pathlib
+import shutil
 import tempfile
 
 import booted
 from harness.engines import IMAGE, make_image
 from harness.rclone_plugin import make_plugin_of_rclone
 from harness.waiting import wait_until
-from inside import BUILD, LAST_LOOK, PATIENCE, ROOT, add_plugin, add_unit, inspect
+from inside import LAST_LOOK, PATIENCE, ROOT, add_plugin, add_unit, inspect
 
 REMOTE, FUSE, PLAIN = "mobyfs", "acme/rclone", "acme/sample"
 MANAGED = (FUSE, PLAIN)
@@ -34,10 +35,14 @@ while i=$(cat /v/count) && echo $((i + 1)) >/v/count; do /bin/busybox sleep 0.1;
 
 
 class DockerHost(booted.Machine):
-    """Is booted with docker. equip() makes the rest, once brokerd is installed."""
+    """Has docker once start_docker() was called, and the rest once brokerd is installed and equip() was called."""
+
+    def install(self, package):
+        """As an operator does it, whatever version was there before."""
+        shutil.copy(package, self.root / "root")
+        self.succeed("dpkg", "--install", f"/root/{package.name}")
 
     def equip(self):
-        self.start_docker()
         add_unit(self, "last-look.service", LAST_LOOK)
         self._add_elsewhere()
         self._add_fuse()
@@ -120,9 +125,10 @@ class DockerHost(booted.Machine):
 
 
 @contextlib.contextmanager
-def installed_host():
-    """A DockerHost with brokerd in it, of BROKERD_BUILD."""
-    with tempfile.TemporaryDirectory(prefix="b.", dir="/tmp") as place:
-        booted.install(BUILD, place)
-        with DockerHost(place) as host:
-            yield host
+def installed_host(package):
+    """A host that had docker.io first, and brokerd's package then."""
+    with tempfile.TemporaryDirectory(prefix="b.", dir="/tmp") as nothing, DockerHost(nothing) as host:
+        host.start_docker()
+        host.install(package)
+        host.equip()
+        yield host

@@ -2,16 +2,10 @@
 containers get their volumes. By packaging/test --system only."""
 
 import os
-import pathlib
-import sys
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "integration"), str(ROOT / "tests" / "system")]
-
-from docker_host import CONTAINERS, FUSE, MANAGED, REMOTE, installed_host  # noqa: E402
-from inside import assert_none_left, inspect, last_look, scope_of, wait_running  # noqa: E402
+from docker_host import CONTAINERS, FUSE, MANAGED, REMOTE, installed_host
+from inside import assert_none_left, inspect, last_look, scope_of, wait_running
 
 pytestmark = pytest.mark.skipif(not os.environ.get("BROKERD_SYSTEM_TESTS"), reason="runs with packaging/test --system")
 
@@ -21,9 +15,8 @@ STOPPING, STOPPED = "de5b426a63be47a7b6ac3eaac82e2f6f", "9d1aaa27d60140bd9636543
 
 
 @pytest.fixture(scope="module")
-def equipped():
-    with installed_host() as machine:
-        machine.equip()
+def equipped(packages):
+    with installed_host(packages[0]) as machine:
         yield machine
 
 
