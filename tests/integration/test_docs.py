@@ -1,0 +1,166 @@
+"""README.md and packaging/docs: each command that they show is run, on a private /etc, /run and /var/lib, and prints what they say.
+
+What a document takes for granted (plugins, an engine) is made by the function of its name in PREPARED.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from harness import documents, engines, isolation
+from harness.brokerd import BUILD, REPOSITORY
+from harness.plugins import FIXTURES
+from harness.running import make_sample
+
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "packaging" / "docs").glob("*.md"))]
+STATE = pathlib.Path("/var/lib/brokerd")
+# What only asks may be asked again, until the answer is the one that is shown: plugins take a moment to come and go.
+ASKING = re.compile(r"(\S+=\S+ )?(pluginctl (ls|inspect|doctor|call|activate|logs|stats)|curl|docker (volume|plugin) ls)\b")
+PATIENCE_SECONDS = 10
+
+
+class Reader:
+    """Somebody who types what a document says."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.services = {}  # what stands for systemd: commands and what they do here
+        home = directory / "home"
+        home.mkdir()
+        programs = directory / "programs"
+        programs.mkdir()
+        for program in (BUILD / "cli" / "pluginctl", BUILD / "daemon" / "brokerd", FIXTURES / "mobyfs"):
+            (programs / program.name).symlink_to(program)
+        self.environment = {"PATH": f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "LC_ALL": "C.UTF-8"}
+
+    def run(self, command):
+        """Returns (exit status, what it printed). What it leaves in the background runs on."""
+        with open(self.directory / "output", "w+", encoding="utf-8") as output:
+            child = subprocess.Popen(["/bin/bash", "-euo", "pipefail", "-c", command], cwd=self.environment["HOME"], env=self.environment,
+                                     stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+            status = child.wait(60)
+            output.seek(0)
+            return status, output.read()
+
+    def type(self, block):
+        """Types the block's commands; returns those that did something else than the document says, and what."""
+        return [wrong for command, shown in block.commands() if (wrong := self._differs(command, shown, block))]
+
+    def _differs(self, command, shown, block):
+        if command in self.services:
+            return self.services[command]()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            status, printed = self.run(command)
+            if (status != 0) == (block.note == "fails") and (shown is None or documents.fits(shown, printed)):
+                return None
+            if not ASKING.match(command) or time.monotonic() > deadline:
+                return f"line {block.line}: $ {command}\nstatus {status}, printed:\n{printed}"
+            time.sleep(0.02)
+
+    def close(self):
+        """Ends what the document has left in the background: whatever is still where it was typed."""
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if os.readlink(entry / "cwd") == self.environment["HOME"]:
+                    os.kill(int(entry.name), signal.SIGKILL)
+
+
+@pytest.fixture
+def reader(directory, closing):
+    return closing.add(Reader(directory))
+
+
+@pytest.fixture
+def usual(engine_broker, engine_directories, reader):
+    """A broker whose files are where they usually are."""
+    shutil.rmtree(STATE, ignore_errors=True)
+    shutil.rmtree("/etc/brokerd", ignore_errors=True)
+    pathlib.Path("/etc/brokerd").mkdir()
+    broker = engine_broker(specs=[isolation.ENGINE_SPECS], extra=["--live-restore=false"])
+    broker.control, broker.state = pathlib.Path("/run/brokerd/control.sock"), STATE
+    shutil.copy(REPOSITORY / "packaging" / "brokerd.conf", "/etc/brokerd/brokerd.conf")
+    (broker.directory / "brokerd.conf").symlink_to("/etc/brokerd/brokerd.conf")
+    broker.start()
+    reader.services["systemctl reload brokerd"] = broker.reload
+    yield broker
+    shutil.rmtree(STATE / "plugins", ignore_errors=True)
+
+
+def nothing(_broker, _request):
+    pass
+
+
+def an_engine_with_a_plugin(_broker, request):
+    """dockerd at its usual place, with a plugin that has a volume with a file in it."""
+    engine, directory = request.getfixturevalue("dockerd")("-H", "unix:///run/docker.sock"), request.getfixturevalue("directory")
+    engine.docker("tag", engines.IMAGE, "busybox")
+    settings = [{"name": name, "settable": ["value"], "value": value} for name, value in (("VOLUMES", "/data/volumes"), ("DEBUG", "0"))]
+    plugin = make_sample(directory / "files", config={"propagatedMount": "/data/volumes", "env": settings})
+    (plugin / "rootfs" / "data" / "volumes").mkdir()
+    engine.docker("plugin", "create", "acme/files", plugin)
+    engine.docker("plugin", "set", "acme/files", "DEBUG=2")
+    engine.docker("plugin", "enable", "acme/files")
+    engine.create_volume("acme/files", "photos")
+    engine.run("photos", "echo a picture > /v/first")
+    usual_data = pathlib.Path("/var/lib/docker")
+    usual_data.mkdir(exist_ok=True)
+    subprocess.run(["mount", "--rbind", engine.directory / "data", usual_data], check=True)
+    request.addfinalizer(lambda: subprocess.run(["umount", "--recursive", usual_data], check=True))
+    request.getfixturevalue("reader").services.update({"systemctl stop docker.socket docker.service": engine.stop, "systemctl start docker.service": engine.start})
+
+
+def a_name_for_this_host(_broker, _request):
+    with open("/etc/hosts", "a", encoding="utf-8") as hosts:
+        hosts.write("127.0.0.1 files.example\n")
+
+
+LONG = {"moving-from-docker"}
+PREPARED = {"moving-from-docker": an_engine_with_a_plugin, "remote-plugins": a_name_for_this_host}
+
+
+def by_length():
+    """The documents as parameters; those that take an engine take long."""
+    return [pytest.param(path, id=path.stem, marks=[pytest.mark.long] if path.stem in LONG else []) for path in DOCUMENTS]
+
+
+@pytest.mark.parametrize("document", by_length())
+def test_commands_do_what_the_document_says(document, usual, reader, request):
+    PREPARED.get(document.stem, nothing)(usual, request)
+    blocks = [block for block in documents.blocks(document.read_text(encoding="utf-8"))
+              if block.is_command and not block.why_not and (not block.needs or shutil.which(block.needs))]
+    wrong = [words for block in blocks for words in reader.type(block)]
+    assert not wrong, f"{document.name}:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_what_is_not_run_says_why(document):
+    text = document.read_text(encoding="utf-8")
+    found = documents.blocks(text)
+    assert len(found) * 2 == len(re.findall(r"(?m)^ *```", text)), "a fence that is not closed, or not understood"
+    for block in found:
+        assert block.language, f"{document.name}:{block.line}: a block without its language"
+        assert not block.note or block.is_command
+        assert not block.why_not or len(block.why_not) > 10
+    comments = re.findall(r"<!--.*?-->", text)
+    assert len(comments) == sum(1 for block in found if block.note), comments
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_links_lead_somewhere(document):
+    text = document.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = (document.parent / path).resolve() if path else document
+        assert found.exists(), target
+        if anchor:
+            titles = re.findall(r"(?m)^#+ (.*)$", found.read_text(encoding="utf-8"))
+            assert anchor in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}, target
