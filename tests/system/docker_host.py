@@ -100,10 +100,10 @@ class DockerHost(booted.Machine):
 
     def _place(self, container):
         """Where the files of its volume are."""
-        if CONTAINERS[container] == PLAIN:
+        if CONTAINERS.get(container) == PLAIN:
             volumes = pathlib.Path("var/lib/brokerd/plugins") / inspect(self, PLAIN)["Id"] / "propagated-mount"
             return self.root / volumes / "files-three"
-        return self.root / {"one": "srv/elsewhere/files-one", "two": "srv/files"}[container]
+        return self.root / ("srv/files" if CONTAINERS.get(container) == FUSE else f"srv/elsewhere/files-{container}")
 
     def wait_written(self):
         """Until each container has written to its volume once more; returns what docker knows of them."""

@@ -4,8 +4,10 @@ containers get their volumes. By packaging/test --system only."""
 import os
 
 import pytest
-from docker_host import CONTAINERS, FUSE, MANAGED, REMOTE, installed_host
-from inside import assert_none_left, inspect, last_look, scope_of, wait_running
+from docker_host import CONTAINERS, MANAGED, REMOTE, WRITER, installed_host
+from harness.engines import IMAGE
+from harness.waiting import wait_until
+from inside import PATIENCE, assert_none_left, inspect, last_look, scope_of, wait_running
 
 pytestmark = pytest.mark.skipif(not os.environ.get("BROKERD_SYSTEM_TESTS"), reason="runs with packaging/test --system")
 
@@ -71,6 +73,41 @@ def test_a_plugin_that_answers_late_is_waited_for(host):
 def listening(host):
     entries = host.journal("--boot", "_SYSTEMD_UNIT=elsewhere.service")
     return next(int(entry["__MONOTONIC_TIMESTAMP"]) for entry in entries if "listening on" in str(entry["MESSAGE"]))
+
+
+# As podman is used by hand where engines.Podman is not: with what the machine's control groups and file systems can do.
+PODMAN = {"containers.conf": """[engine]
+cgroup_manager="cgroupfs"
+runtime="runc"
+events_logger="file"
+[engine.volume_plugins]
+mobyfs="/run/docker/plugins/mobyfs.sock"
+""", "storage.conf": """[storage]
+driver="vfs"
+runroot="/run/containers/storage"
+graphroot="/var/lib/containers/storage"
+"""}
+
+
+def test_podmans_containers_come_up_again_with_the_host(host):
+    """podman has no daemon that would wait: podman-restart.service finds the plugin's socket or fails. brokerd takes its time."""
+    for name, text in PODMAN.items():
+        host.write(f"/etc/containers/{name}", text)
+    host.write("/etc/systemd/system/brokerd.service.d/slow.conf", "[Service]\nExecStartPre=/bin/sleep 3\n")
+    host.succeed("podman", "import", "/root/tiny.tar", IMAGE)
+    host.succeed("podman", "volume", "create", "--driver", REMOTE, "files-four")
+    host.succeed("podman", "run", "--detach", "--name=four", "--restart=always", "--network=host", "--ulimit=nofile=20000:20000",
+                 "--ulimit=nproc=1000:1000", "--volume=files-four:/v", IMAGE, "/bin/sh", "-c", WRITER)
+    host.succeed("systemctl", "enable", "podman.socket", "podman-restart.service")
+    count = wait_until(lambda: host.count("four"), "number of four", PATIENCE, 0.1)
+    host.power_off()
+    host.boot()
+    assert_brokerd_first(host)
+    assert host.stamp(STARTED, "brokerd.service") < host.stamp(STARTING, "podman-restart.service")
+    assert_all_well(host)
+    wait_until(lambda: host.count("four") > count, lambda: host.run("podman", "ps", "--all").stdout, PATIENCE, 0.1)
+    host.succeed("podman", "rm", "--force", "--time=5", "four")
+    (host.root / "etc/systemd/system/brokerd.service.d/slow.conf").unlink()
 
 
 def test_power_loss(host):
