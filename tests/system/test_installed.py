@@ -110,5 +110,34 @@ def test_systemd_has_nothing_to_say_about_the_host(host):
     verified = host.run("systemd-analyze", "verify", "--man=no", *units)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
     assert "ordering cycle" not in "\n".join(line for _unit, line in host.said())
-    for engine in ("docker.service", "podman.service", "podman.socket"):
+    for engine in ("docker.service", "podman.service", "podman.socket", "podman-restart.service"):
         assert "brokerd.service" in host.show(engine, "After").split()
+
+
+def traces(host):
+    """What tells that brokerd or a plugin is there: units, processes, mounts, sockets."""
+    units = host.succeed("systemctl", "list-units", "--full", "--plain", "--no-legend", "brokerd*").split("\n")
+    processes = [line for line in host.succeed("ps", "-e", "-o", "args").split("\n") if "brokerd" in line or "/bin/sample" in line]
+    mounts = [line for line in host.succeed("cat", "/proc/self/mountinfo").split("\n") if "/var/lib/brokerd/" in line]
+    sockets = host.run("find", "/run/docker/plugins", "/run/brokerd", "-type", "s").stdout.split("\n")
+    return [trace for trace in (*units, *processes, *mounts, *sockets) if trace]
+
+
+def test_removal_ends_all_and_purge_keeps_nothing(host, packages):
+    """Docker runs on. What is installed again after a removal goes on with the same plugins; after a purge it has none."""
+    docker = main_pid(host, "docker.service")
+    ids = [wait_running(host, name)["Id"] for name in MANAGED]
+    host.docker("rm", "--force", *CONTAINERS)
+    host.succeed("dpkg", "--remove", "brokerd")
+    assert traces(host) == []
+    assert (host.root / "etc/brokerd/brokerd.conf").exists()
+    host.install(packages[0])
+    assert [wait_running(host, name)["Id"] for name in MANAGED] == ids
+    host.succeed("dpkg", "--purge", "brokerd")
+    assert traces(host) == []
+    for path in ("etc/brokerd", "run/brokerd", "etc/systemd/system/multi-user.target.wants/brokerd.service"):
+        assert not os.path.lexists(host.root / path), path
+    assert list((host.root / "var/lib/brokerd").iterdir()) == []
+    assert host.succeed("getent", "group", "brokerd"), "files may still belong to it"
+    assert main_pid(host, "docker.service") == docker
+    assert host.run("systemctl", "--failed", "--no-legend").stdout.strip() == ""
