@@ -15,7 +15,8 @@ import time
 import pytest
 from harness import documents, engines, isolation
 from harness.brokerd import BUILD, REPOSITORY
-from harness.plugins import FIXTURES
+from harness.managed import succeed
+from harness.plugins import FIXTURES, free_port
 from harness.running import make_sample
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "packaging" / "docs").glob("*.md"))]
@@ -54,7 +55,8 @@ class Reader:
 
     def _differs(self, command, shown, block):
         if command in self.services:
-            return self.services[command]()
+            self.services[command]()
+            return None
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             status, printed = self.run(command)
@@ -87,24 +89,28 @@ def usual(engine_broker, engine_directories, reader):
     broker.control, broker.state = pathlib.Path("/run/brokerd/control.sock"), STATE
     shutil.copy(REPOSITORY / "packaging" / "brokerd.conf", "/etc/brokerd/brokerd.conf")
     (broker.directory / "brokerd.conf").symlink_to("/etc/brokerd/brokerd.conf")
+    groups = pathlib.Path("/etc/group")
+    kept = groups.read_text(encoding="utf-8")
+    groups.write_text(kept + "brokerd:x:64123:\n", encoding="utf-8")
     broker.start()
-    reader.services["systemctl reload brokerd"] = broker.reload
+    reader.services.update({f"systemctl {verb} brokerd": action for verb, action in
+                            (("reload", broker.reload), ("stop", broker.stop), ("start", broker.start))})
     yield broker
+    groups.write_text(kept, encoding="utf-8")
     shutil.rmtree(STATE / "plugins", ignore_errors=True)
 
 
-def nothing(_broker, _request):
-    pass
+def make_files(directory, config=None):
+    """A plugin that is to be installed."""
+    settings = [{"name": name, "settable": ["value"], "value": value} for name, value in (("DEBUG", "0"), ("VOLUMES", "/data"))]
+    return make_sample(directory, config={"env": settings, **(config or {})})
 
 
-def an_engine_with_a_plugin(_broker, request):
+def an_engine_with_a_plugin(_broker, reader, request):
     """dockerd at its usual place, with a plugin that has a volume with a file in it."""
-    engine, directory = request.getfixturevalue("dockerd")("-H", "unix:///run/docker.sock"), request.getfixturevalue("directory")
+    engine = request.getfixturevalue("dockerd")("-H", "unix:///run/docker.sock")
     engine.docker("tag", engines.IMAGE, "busybox")
-    settings = [{"name": name, "settable": ["value"], "value": value} for name, value in (("VOLUMES", "/data/volumes"), ("DEBUG", "0"))]
-    plugin = make_sample(directory / "files", config={"propagatedMount": "/data/volumes", "env": settings})
-    (plugin / "rootfs" / "data" / "volumes").mkdir()
-    engine.docker("plugin", "create", "acme/files", plugin)
+    engine.docker("plugin", "create", "acme/files", make_files(reader.directory / "files", {"propagatedMount": "/data"}))
     engine.docker("plugin", "set", "acme/files", "DEBUG=2")
     engine.docker("plugin", "enable", "acme/files")
     engine.create_volume("acme/files", "photos")
@@ -113,16 +119,43 @@ def an_engine_with_a_plugin(_broker, request):
     usual_data.mkdir(exist_ok=True)
     subprocess.run(["mount", "--rbind", engine.directory / "data", usual_data], check=True)
     request.addfinalizer(lambda: subprocess.run(["umount", "--recursive", usual_data], check=True))
-    request.getfixturevalue("reader").services.update({"systemctl stop docker.socket docker.service": engine.stop, "systemctl start docker.service": engine.start})
+    reader.services.update({"systemctl stop docker.socket docker.service": engine.stop, "systemctl start docker.service": engine.start})
 
 
-def a_name_for_this_host(_broker, _request):
+def a_name_for_this_host(_broker, _reader, _request):
     with open("/etc/hosts", "a", encoding="utf-8") as hosts:
         hosts.write("127.0.0.1 files.example\n")
 
 
-LONG = {"moving-from-docker"}
-PREPARED = {"moving-from-docker": an_engine_with_a_plugin, "remote-plugins": a_name_for_this_host}
+def a_plugin_to_install(_broker, reader, _request):
+    make_files(pathlib.Path(reader.environment["HOME"]) / "files")
+
+
+def a_plugin_that_answers(broker, _reader, request):
+    broker.define("files", request.getfixturevalue("mobyfs")().url)
+    broker.wait_state("files", "active")
+
+
+def one_that_does_not(broker, _reader, _request):
+    broker.define("absent", f"tcp://127.0.0.1:{free_port()}")
+
+
+def one_that_runs(broker, reader, _request):
+    config = {"linux": {"capabilities": ["CAP_SYS_ADMIN"]}}
+    succeed(broker.pluginctl("create", "acme/files", make_files(reader.directory / "image", config)))
+    succeed(broker.pluginctl("enable", "acme/files"))
+
+
+LONG = {"moving-from-docker", "remote-plugins"}
+PREPARED = {
+    "boot": [a_plugin_that_answers, one_that_does_not],
+    "managed-plugins": [a_plugin_to_install],
+    "monitoring": [a_plugin_that_answers],
+    "moving-from-docker": [an_engine_with_a_plugin],
+    "remote-plugins": [a_name_for_this_host],
+    "running": [a_plugin_that_answers, one_that_does_not, one_that_runs],
+    "security": [one_that_runs],
+}
 
 
 def by_length():
@@ -132,7 +165,8 @@ def by_length():
 
 @pytest.mark.parametrize("document", by_length())
 def test_commands_do_what_the_document_says(document, usual, reader, request):
-    PREPARED.get(document.stem, nothing)(usual, request)
+    for prepare in PREPARED.get(document.stem, []):
+        prepare(usual, reader, request)
     blocks = [block for block in documents.blocks(document.read_text(encoding="utf-8"))
               if block.is_command and not block.why_not and (not block.needs or shutil.which(block.needs))]
     wrong = [words for block in blocks for words in reader.type(block)]
