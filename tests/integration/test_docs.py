@@ -127,6 +127,12 @@ def a_name_for_this_host(_broker, _reader, _request):
         hosts.write("127.0.0.1 files.example\n")
 
 
+def a_plugin_on_another_host(_broker, _reader, request):
+    subprocess.run(["ip", "address", "add", "192.168.1.1/32", "dev", "lo"], check=True)
+    request.addfinalizer(lambda: subprocess.run(["ip", "address", "delete", "192.168.1.1/32", "dev", "lo"], check=True))
+    request.getfixturevalue("mobyfs")("tcp://192.168.1.1:8080")
+
+
 def a_plugin_to_install(_broker, reader, _request):
     make_files(pathlib.Path(reader.environment["HOME"]) / "files")
 
@@ -146,8 +152,9 @@ def one_that_runs(broker, reader, _request):
     succeed(broker.pluginctl("enable", "acme/files"))
 
 
-LONG = {"moving-from-docker", "remote-plugins"}
+LONG = {"moving-from-docker", "remote-plugins", "running"}
 PREPARED = {
+    "README": [a_plugin_on_another_host],
     "boot": [a_plugin_that_answers, one_that_does_not],
     "managed-plugins": [a_plugin_to_install],
     "monitoring": [a_plugin_that_answers],
@@ -159,7 +166,7 @@ PREPARED = {
 
 
 def by_length():
-    """The documents as parameters; those that take an engine take long."""
+    """The documents as parameters; those that start much take long."""
     return [pytest.param(path, id=path.stem, marks=[pytest.mark.long] if path.stem in LONG else []) for path in DOCUMENTS]
 
 
@@ -198,3 +205,11 @@ def test_links_lead_somewhere(document):
         if anchor:
             titles = re.findall(r"(?m)^#+ (.*)$", found.read_text(encoding="utf-8"))
             assert anchor in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}, target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_tests_that_are_named_exist(document):
+    for name, case in re.findall(r"(test_\w+\.py)(?:::(test_\w+))?", document.read_text(encoding="utf-8")):
+        found = list((REPOSITORY / "tests").rglob(name))
+        assert len(found) == 1, name
+        assert not case or f"def {case}(" in found[0].read_text(encoding="utf-8"), f"{name}::{case}"
