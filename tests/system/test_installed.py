@@ -91,6 +91,18 @@ def test_upgrades_lose_no_call(host, packages, record_property):
     assert_none_lost(loads)
 
 
+def test_docker_and_brokerd_restarted_together(host):
+    """One command for both: docker stops first, which needs its plugins, and starts last."""
+    before = host.wait_written()
+    host.succeed("systemctl", "reset-failed", "docker.service")
+    host.succeed("systemctl", "restart", "docker.service", "brokerd.service")
+    after = host.wait_written()
+    for name, (running, pid, _restarts) in after.items():
+        assert running and pid != before[name][1]
+    lines = [line for unit, line in host.said() if unit in ("docker.service", "brokerd.service")]
+    assert not any("Force shutdown" in line or "failed to start container" in line for line in lines)
+
+
 def test_users_are_served_by_their_group(host):
     """Membership alone decides, with docker's client as with ours; who is refused is told what to do."""
     for user, groups in (("insider", ["--groups", "brokerd"]), ("outsider", [])):
