@@ -15,6 +15,10 @@ BUILD = pathlib.Path(os.environ.get("BROKERD_BUILD", ROOT / "build" / "release")
 SAMPLE = BUILD / "tests" / "fixtures" / "sample_plugin" / "sample-plugin"
 PATIENCE = 60
 
+# A script for plugins: the sample plugin, and a word when it is asked to end and when it has ended.
+ORDERLY = """trap 'echo is asked to end; kill $P 2>/dev/null; wait $P; echo ended in order; exit 0' TERM
+/bin/sample & P=$!
+while :; do wait $P; done"""
 # A unit that is stopped after brokerd and all plugins, because it counts as started before, and notes what is left. A shim
 # may take a moment to note the end.
 LAST_LOOK = """[Unit]
@@ -59,6 +63,11 @@ def add_plugin(machine, name, behaviour="", config=None):
                 {"bin/sample": SAMPLE.read_bytes(), "bin/busybox": pathlib.Path("/bin/busybox").read_bytes()})
     (image / "rootfs/bin/busybox").chmod(0o755)
     machine.succeed("pluginctl", "create", name, f"/root/{image.name}")
+
+
+def script(text):
+    """The config of a plugin that is a shell script."""
+    return {"entrypoint": ["/bin/busybox", "sh", "-c", text]}
 
 
 def inspect(machine, name):

@@ -20,9 +20,9 @@ import booted  # noqa: E402
 from call_load import CallLoad  # noqa: E402
 from harness.unix_http import ACCEPT, Connection  # noqa: E402
 from harness.waiting import wait_until  # noqa: E402
-from inside import (BUILD, LAST_LOOK, PATIENCE, add_plugin, add_unit, assert_lost_only, assert_none_left, crash, end_of,  # noqa: E402
-                    host_pid, inodes, inspect, kill, last_look, main_pid, published, report, restart, scope_of, short_watchdog,
-                    wait_another, wait_running)
+from inside import (BUILD, LAST_LOOK, ORDERLY, PATIENCE, add_plugin, add_unit, assert_lost_only, assert_none_left, crash,  # noqa: E402
+                    end_of, host_pid, inodes, inspect, kill, last_look, main_pid, published, report, restart, scope_of, script,
+                    short_watchdog, wait_another, wait_running)
 
 pytestmark = pytest.mark.skipif(not os.environ.get("BROKERD_SYSTEM_TESTS"), reason="runs with packaging/test --system")
 
@@ -36,10 +36,6 @@ def installed():
     with tempfile.TemporaryDirectory(prefix="b.", dir="/tmp") as place:
         booted.install(BUILD, place)
         yield pathlib.Path(place)
-
-
-def script(text):
-    return {"entrypoint": ["/bin/busybox", "sh", "-c", text]}
 
 
 def cgroups(machine, pid):
@@ -321,9 +317,6 @@ ExecStop=/usr/bin/pluginctl call acme/orderly VolumeDriver.Get {\\"Name\\":\\"v\
 [Install]
 WantedBy=multi-user.target
 """
-ORDERLY = """trap 'echo is asked to end; kill $P 2>/dev/null; wait $P; echo ended in order; exit 0' TERM
-/bin/sample & P=$!
-while :; do wait $P; done"""
 
 
 @pytest.mark.parametrize("unified", [False, True], ids=["hybrid", "unified"])
