@@ -20,7 +20,6 @@ from harness.plugins import FIXTURES, free_port
 from harness.running import make_sample
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "packaging" / "docs").glob("*.md"))]
-STATE = pathlib.Path("/var/lib/brokerd")
 # What only asks may be asked again, until the answer is the one that is shown: plugins take a moment to come and go.
 ASKING = re.compile(r"(\S+=\S+ )?(pluginctl (ls|inspect|doctor|call|activate|logs|stats)|curl|docker (volume|plugin) ls)\b")
 PATIENCE_SECONDS = 10
@@ -80,24 +79,35 @@ def reader(directory, closing):
 
 
 @pytest.fixture
-def usual(engine_broker, engine_directories, reader):
+def undone():
+    """What a document has changed in /etc, and made there and in /var/lib, is undone: other tests come after this one."""
+    kept = {path: path.read_bytes() for path in (pathlib.Path("/etc/group"), pathlib.Path("/etc/hosts"))}
+    known = {*pathlib.Path("/etc").rglob("*"), *pathlib.Path("/var/lib").iterdir()}
+    yield
+    for path, content in kept.items():
+        path.write_bytes(content)
+    for path in sorted(({*pathlib.Path("/etc").rglob("*"), *pathlib.Path("/var/lib").iterdir()}) - known, reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+@pytest.fixture
+def usual(undone, engine_broker, engine_directories, reader):
     """A broker whose files are where they usually are."""
-    shutil.rmtree(STATE, ignore_errors=True)
-    shutil.rmtree("/etc/brokerd", ignore_errors=True)
-    pathlib.Path("/etc/brokerd").mkdir()
     broker = engine_broker(specs=[isolation.ENGINE_SPECS], extra=["--live-restore=false"])
-    broker.control, broker.state = pathlib.Path("/run/brokerd/control.sock"), STATE
+    broker.control, broker.state = pathlib.Path("/run/brokerd/control.sock"), pathlib.Path("/var/lib/brokerd")
+    for path in (pathlib.Path("/etc/brokerd"), broker.state):  # of a host that has brokerd
+        shutil.rmtree(path, ignore_errors=True)
+    pathlib.Path("/etc/brokerd").mkdir()
     shutil.copy(REPOSITORY / "packaging" / "brokerd.conf", "/etc/brokerd/brokerd.conf")
     (broker.directory / "brokerd.conf").symlink_to("/etc/brokerd/brokerd.conf")
-    groups = pathlib.Path("/etc/group")
-    kept = groups.read_text(encoding="utf-8")
-    groups.write_text(kept + "brokerd:x:64123:\n", encoding="utf-8")
-    broker.start()
+    with open("/etc/group", "a", encoding="utf-8") as groups:
+        groups.write("brokerd:x:64123:\n")
     reader.services.update({f"systemctl {verb} brokerd": action for verb, action in
                             (("reload", broker.reload), ("stop", broker.stop), ("start", broker.start))})
-    yield broker
-    groups.write_text(kept, encoding="utf-8")
-    shutil.rmtree(STATE / "plugins", ignore_errors=True)
+    return broker.start()
 
 
 def make_files(directory, config=None):
