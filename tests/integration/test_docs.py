@@ -1,6 +1,6 @@
 """README.md and packaging/docs: each command that they show is run, on a private /etc, /run and /var/lib, and prints what they say.
 
-What a document takes for granted (plugins, an engine) is made by the function of its name in PREPARED.
+What a document takes for granted (plugins, an engine) is made by the functions that PREPARED names for it.
 """
 
 import contextlib
@@ -81,7 +81,7 @@ def reader(directory, closing):
 @pytest.fixture
 def undone():
     """What a document has changed in /etc, and made there and in /var/lib, is undone: other tests come after this one."""
-    kept = {path: path.read_bytes() for path in (pathlib.Path("/etc/group"), pathlib.Path("/etc/hosts"))}
+    kept = {path: path.read_bytes() if path.exists() else b"" for path in (pathlib.Path("/etc/group"), pathlib.Path("/etc/hosts"))}
     known = {*pathlib.Path("/etc").rglob("*"), *pathlib.Path("/var/lib").iterdir()}
     yield
     for path, content in kept.items():
