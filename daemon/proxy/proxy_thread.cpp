@@ -9,7 +9,7 @@
 namespace brokerd {
 
 ProxyThread::ProxyThread(RouteReports reports, const ProxySettings& settings, unsigned number)
-    : reports_{std::move(reports)}, context_{settings.share(number), settings.request_limit}, thread_{[this] {
+    : reports_{std::move(reports)}, number_{number}, context_{settings.share(number), settings.request_limit}, thread_{[this] {
           run();
       }} {}
 
@@ -56,6 +56,14 @@ void ProxyThread::withdraw(std::uint64_t id) {
         RouteSlot& leaving = *slot.mapped();
         withdrawn_.insert(std::move(slot));
         leaving.withdraw([this, id] { context_.loop.post([this, id] { withdrawn_.erase(id); }); });
+    });
+}
+
+void ProxyThread::set_limits(const ProxySettings& settings) {
+    context_.loop.post([this, settings] {
+        context_.clients_per_socket = settings.share(number_);
+        context_.head_limit = settings.request_limit;
+        for (const auto& [id, slot] : slots_) slot->on_limits_changed();
     });
 }
 

@@ -96,7 +96,7 @@ void warn(const std::string& id, const std::string& message) {
 }  // namespace
 
 ContainerJobs::ContainerJobs(const RuntimeSettings& settings, const Cancellation& cancellation)
-    : settings_{settings}, cancellation_{cancellation} {
+    : settings_{settings}, runtime_{settings.runtime}, cancellation_{cancellation} {
     settings_.state_root = canonical(settings_.state_root);  // as /proc/self/mountinfo shows it
     settings_.runtime_root = canonical(settings_.runtime_root);
 }
@@ -113,7 +113,7 @@ bool ContainerJobs::logs_to_journal() const {
 }
 
 OciRuntime ContainerJobs::runtime() const {
-    return {settings_.runtime, settings_.runtime_root + "/runtime-state", cgroup_driver() == CgroupDriver::systemd,
+    return {runtime_name(), settings_.runtime_root + "/runtime-state", cgroup_driver() == CgroupDriver::systemd,
             cancellation_};
 }
 
