@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 
 namespace brokerd {
 namespace {
@@ -30,7 +31,10 @@ void Publication::open(const PluginName& name, const std::shared_ptr<const Route
     auto made = sockets_.publish(name, for_engines_);
     if (!made) {
         problem_ = made.error().message;
-        log_error("plugin {} cannot be published: {}", name.str(), problem_);
+        log_entry({LogLevel::error,
+                   fmt::format("plugin {} cannot be published: {}", name.str(), problem_),
+                   message::kPluginNotPublished,
+                   {{"PLUGIN_NAME", name.str()}, {"REASON", problem_}}});
         return;
     }
     if (!made->warning.empty()) log_warning("plugin {}: {}", name.str(), made->warning);
