@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 
+import booted
 import pytest
 from call_load import CallLoad
 from docker_host import CONTAINERS, MANAGED, REMOTE, installed_host
@@ -117,13 +118,20 @@ def test_users_are_served_by_their_group(host):
 
 
 def test_systemd_has_nothing_to_say_about_the_host(host):
-    """Neither about the units nor about their order among all that is started."""
     units = host.succeed("sh", "-c", "ls /lib/systemd/system/brokerd*").split()
     verified = host.run("systemd-analyze", "verify", "--man=no", *units)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
-    assert "ordering cycle" not in "\n".join(line for _unit, line in host.said())
-    for engine in ("docker.service", "podman.service", "podman.socket", "podman-restart.service"):
+    for engine in ("docker.service", "podman.service", "podman-restart.service"):
         assert "brokerd.service" in host.show(engine, "After").split()
+
+
+def test_no_order_goes_in_a_circle(host):
+    """With all that Debian enables where podman is installed. systemd would leave out whatever closes the circle, brokerd now and
+    then, and goes on."""
+    host.succeed("systemctl", "enable", *booted.ENGINES)
+    seen = host.run("systemd-analyze", "verify", "--man=no", "default.target")
+    assert "cycle" not in seen.stderr, seen.stderr
+    host.succeed("systemctl", "disable", *(unit for unit in booted.ENGINES if unit.startswith("podman")))
 
 
 def traces(host):
