@@ -2,6 +2,7 @@
 then on a booted host with plugins that run. By packaging/test --system only. What an upgrade does to calls is in
 test_installed.py."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -171,7 +172,9 @@ def test_a_removal_ends_everything_and_keeps_the_state(host, packages):
 
     install(host, packages[0])  # and all is as it was
     assert wait_running(host, NAME)["Id"] == plugin["Id"]
-    host.succeed("systemctl", "stop", "brokerd.service")  # plugins run on; they end with the package all the same
+    host.succeed("systemctl", "stop", "brokerd.service")  # plugins run on; they end with the package all the same,
+    shim = json.loads((host.root / f"run/brokerd/bundles/{plugin['Id']}/running").read_text())["ShimPid"]
+    host.succeed("kill", "-STOP", shim)  # and so does what hangs
     host.succeed("dpkg", "--purge", "brokerd")
     assert_nothing_left(host, plugin)
     assert os.listdir(host.root / "var/lib/brokerd") == []  # a disk of its own here
