@@ -3,6 +3,7 @@ container with a volume of each that docker is to keep running."""
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -113,11 +114,14 @@ class DockerHost(booted.Machine):
                        lambda name=name: f"line of {name}: {self.docker('ps', '--all')}\n{self.docker('logs', name)}", PATIENCE, 0.1)
         return {name: self.container(name) for name in CONTAINERS}
 
-    def stamp(self, message, unit, boot="0"):
+    def stamp(self, message, unit):
         """When systemd logged this of a unit first, in µs of the machine's monotonic clock."""
-        entries = self.journal(f"--boot={boot}", f"MESSAGE_ID={message}", f"UNIT={unit}")
-        assert entries, f"systemd has not said {message} of {unit}"
+        entries = self.journal("--boot", f"MESSAGE_ID={message}", f"UNIT={unit}")
+        assert entries, f"systemd has not said {message} of {unit}:\n{self.log()}"
         return int(entries[0]["__MONOTONIC_TIMESTAMP"])
+
+    def log(self):
+        return "\n".join(f"{unit}: {line}" for unit, line in self.said())
 
     def said(self):
         """The lines of the journal of the last boot, and who wrote each."""
@@ -127,7 +131,8 @@ class DockerHost(booted.Machine):
 @contextlib.contextmanager
 def installed_host(package):
     """A host that had docker.io first, and brokerd's package then."""
-    with tempfile.TemporaryDirectory(prefix="b.", dir="/tmp") as nothing, DockerHost(nothing) as host:
+    unified = bool(os.environ.get("BROKERD_SYSTEM_UNIFIED"))
+    with tempfile.TemporaryDirectory(prefix="b.", dir="/tmp") as nothing, DockerHost(nothing, unified) as host:
         host.start_docker()
         host.install(package)
         host.equip()

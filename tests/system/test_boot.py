@@ -4,7 +4,7 @@ containers get their volumes. By packaging/test --system only."""
 import os
 
 import pytest
-from docker_host import CONTAINERS, MANAGED, REMOTE, WRITER, installed_host
+from docker_host import CONTAINERS, MANAGED, PLAIN, REMOTE, WRITER, installed_host
 from harness.engines import IMAGE
 from harness.waiting import wait_until
 from inside import PATIENCE, assert_none_left, inspect, last_look, scope_of, wait_running
@@ -76,7 +76,9 @@ def listening(host):
 
 
 # As podman is used by hand where engines.Podman is not: with what the machine's control groups and file systems can do.
-PODMAN = {"containers.conf": """[engine]
+PODMAN = {"containers.conf": """[containers]
+pids_limit=0
+[engine]
 cgroup_manager="cgroupfs"
 runtime="runc"
 events_logger="file"
@@ -89,7 +91,7 @@ graphroot="/var/lib/containers/storage"
 """}
 
 
-def test_podmans_containers_come_up_again_with_the_host(host):
+def test_podmans_containers_start_after_brokerd_and_stop_before_plugins(host):
     """podman has no daemon that would wait: podman-restart.service finds the plugin's socket or fails. brokerd takes its time."""
     for name, text in PODMAN.items():
         host.write(f"/etc/containers/{name}", text)
@@ -106,8 +108,12 @@ def test_podmans_containers_come_up_again_with_the_host(host):
     assert host.stamp(STARTED, "brokerd.service") < host.stamp(STARTING, "podman-restart.service")
     assert_all_well(host)
     wait_until(lambda: host.count("four") > count, lambda: host.run("podman", "ps", "--all").stdout, PATIENCE, 0.1)
-    host.succeed("podman", "rm", "--force", "--time=5", "four")
+    scope = scope_of(inspect(host, PLAIN))
+    host.succeed("systemctl", "disable", "podman-restart.service")
     (host.root / "etc/systemd/system/brokerd.service.d/slow.conf").unlink()
+    host.power_off()
+    assert host.stamp(STOPPED, "podman-restart.service") < host.stamp(STOPPING, scope)
+    assert not any("Failed with result" in line for _unit, line in host.said())
 
 
 def test_power_loss(host):
@@ -123,7 +129,7 @@ def test_power_loss(host):
 def test_docker_stops_first_then_plugins_then_brokerd(host):
     scopes = [scope_of(wait_running(host, name)) for name in MANAGED]
     host.power_off()
-    log = "\n".join(f"{unit}: {line}" for unit, line in host.said())
+    log = host.log()
     for scope in scopes:
         stamps = [host.stamp(message, unit) for message, unit in (
             (STOPPING, "docker.service"), (STOPPED, "docker.service"), (STOPPING, scope), (STOPPED, scope), (STOPPED, "brokerd.service"))]
