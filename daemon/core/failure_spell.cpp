@@ -18,9 +18,13 @@ bool belongs_to_word(char c) {
 }
 
 /// Equal for failures that differ in numbers only: words with a digit in them (times, pids, IDs) do not count.
-std::size_t shape_of(std::string_view action, std::string_view reason) {
+std::size_t shape_of(std::string_view action, std::string text) {
+    constexpr std::string_view kRightAfter = " right after ";  // which supervision says of a time, too
+    if (const std::size_t at = text.find(kRightAfter); at != std::string::npos)
+        text.replace(at, kRightAfter.size(), " 0 s after ");
     std::string shape{action};
     shape += ' ';
+    std::string_view reason = text;
     while (!reason.empty()) {
         const auto end = std::find_if_not(reason.begin(), reason.end(), belongs_to_word);
         const auto size = std::max<std::size_t>(static_cast<std::size_t>(end - reason.begin()), 1);

@@ -24,6 +24,7 @@ TEST_CASE("numbers in a reason make no other failure, words do", "[core]") {
     CHECK_FALSE(
         spell.fail("restarting", "it exited with status 2 0.31 s after its start: pid 9, id 0bc4", kStart + 1s));
     CHECK(spell.fail("restarting", "it was killed by SIGKILL 0.3 s after its start", kStart + 2s));
+    CHECK_FALSE(spell.fail("restarting", "it was killed by SIGKILL right after its start", kStart + 2s));
     CHECK(spell.fail("failed", "it exited with status 1 0.2 s after its start: pid 4711, id 7f3a", kStart + 3s));
 }
 
