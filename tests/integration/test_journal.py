@@ -1,11 +1,15 @@
 """What brokerd writes to the journal: a line for each event, with fields; and no flood of it."""
 
+import os
 import shutil
+import signal
 import subprocess
 
 import pytest
 from harness.brokerd import REPOSITORY
 from harness.journal import Journal
+from harness.managed import succeed
+from harness.running import enable_sample
 from harness.waiting import wait_until
 
 CATALOGUE = REPOSITORY / "systemd" / "brokerd.catalog"
@@ -63,6 +67,31 @@ def test_the_events_words_are_those_of_the_api(logging, journal, mobyfs):
     journal.wait_for(EVENT="active")
     told = [entry["EVENT"] for entry in journal.entries if entry.get("PLUGIN_NAME") == "mobyfs"]
     assert told == [event["Action"] for event in events.seen]
+
+
+def test_a_managed_plugin_that_keeps_dying_is_told_of_once(logging, journal):
+    journal.read()
+    name = "acme/mortal:latest"
+    broker = logging()
+    broker.start()
+    try:
+        enable_sample(broker, name)
+        for _ in range(4):
+            plugin = broker.wait_state(name, "running", 30)
+            os.kill(plugin["Pid"], signal.SIGKILL)
+            wait_until(lambda before=plugin["Restarts"]: broker.plugin(name)["Restarts"] > before, "another restart", 30)
+        broker.wait_state(name, "running", 30)
+        succeed(broker.pluginctl("disable", name))
+    finally:
+        broker.pluginctl("rm", "-f", name)
+    journal.wait_for(EVENT="removed")
+    told = [message.split(":latest ")[1].split(":")[0].split(";")[0] for message in journal.of(name)]
+    told.remove("is enabled")  # which is stored while it begins to run
+    assert told == ["is installed", "is running", "is restarting", "is running", "is disabled", "is stopped", "is removed"], journal.of(name)
+    assert len([entry for entry in journal.entries if entry.get("EVENT") == "restarting"]) == 4, "the others are for debugging"
+    assert {entry["PLUGIN_ID"] for entry in journal.entries if entry.get("PLUGIN_NAME") == name} == {plugin["Id"]}
+    died = journal.wait_for(EVENT="restarting")
+    assert died["MESSAGE_ID"] == "e114ac4ee2bb40f396d58edeced57129" and "SIGKILL" in died["REASON"]
 
 
 def test_a_journald_that_does_not_read_holds_up_nothing(logging, journal):

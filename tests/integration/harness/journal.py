@@ -59,9 +59,9 @@ class Journal:
         return wait_until(found, lambda: f"{what} {fields} in {[entry['MESSAGE'] for entry in self.entries][-20:]}", 30)
 
     def of(self, plugin, debug=False):
-        """The messages about one plugin, in order, as `journalctl -p info` shows them, or with "debug"."""
+        """What brokerd says of one plugin, in order, as `journalctl -p info` shows it, or with "debug"."""
         return [entry["MESSAGE"] for entry in list(self.entries)
-                if entry.get("PLUGIN_NAME") == plugin and (debug or int(entry["PRIORITY"]) < 7)]
+                if (entry.get("PLUGIN_NAME"), entry["SYSLOG_IDENTIFIER"]) == (plugin, "brokerd") and (debug or int(entry["PRIORITY"]) < 7)]
 
     def _read(self):
         while datagram := self._socket.recv(1 << 20):
