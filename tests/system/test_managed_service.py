@@ -401,5 +401,5 @@ def test_plugins_come_back_with_the_host_and_delay_nothing(installed, tmp_path):
     order = [next((number for number, line in enumerate(said) if text in line), -1)
              for text in ("Started brokerd.service", "Started docker.service", "plugin acme/slow:latest is running")]
     assert -1 not in order and order == sorted(order), log
-    for bad in ("is disabled", "is failed", "is restarting"):
+    for bad in ("is disabled", "has failed", "is restarting"):
         assert bad not in log, log
