@@ -3,18 +3,22 @@ containers write to their volumes. By packaging/test --system only."""
 
 import contextlib
 import os
+import re
 import signal
 
 import booted
 import pytest
 from call_load import CallLoad
-from docker_host import CONTAINERS, MANAGED, REMOTE, installed_host
-from inside import (assert_lost_only, crash, end_of, host_pid, inodes, inspect, main_pid, published, report,
+from docker_host import CONTAINERS, MANAGED, PLAIN, REMOTE, installed_host
+from harness.waiting import wait_until
+from inside import (PATIENCE, ROOT, assert_lost_only, end_of, host_pid, inodes, inspect, main_pid, published, report,
                     restart, short_watchdog, wait_another, wait_running)
 
 pytestmark = pytest.mark.skipif(not os.environ.get("BROKERD_SYSTEM_TESTS"), reason="runs with packaging/test --system")
 
 RESTARTS = 5
+# From common/message_id.h: the configuration was refused, and was read again.
+REFUSED, RELOADED = "616424ae3ba540f0b6859a9637524fe1", "f48a777cd74943399a833c5b5c2d153b"
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +112,52 @@ def test_users_are_served_by_their_group(host):
     """Membership alone decides, with docker's client as with ours; who is refused is told what to do."""
     for user, groups in (("insider", ["--groups", "brokerd"]), ("outsider", [])):
         host.succeed("useradd", *groups, user)
-    listed = host.succeed("setpriv", "--reuid=insider", "--regid=insider", "--init-groups", "pluginctl", "ls", "-q")
-    assert set(MANAGED) <= {name.removesuffix(":latest") for name in listed.split()}
-    refused = host.run("setpriv", "--reuid=outsider", "--regid=outsider", "--init-groups", "pluginctl", "ls", "-q")
-    assert refused.returncode != 0 and refused.stdout == ""
-    assert "brokerd" in refused.stderr and "group" in refused.stderr, refused.stderr
+    for client in (["pluginctl"], ["docker", "--host=unix:///run/brokerd/control.sock", "plugin"]):
+        assert PLAIN in host.succeed(*as_user("insider"), *client, "ls")
+        refused = host.run(*as_user("outsider"), *client, "ls")
+        assert refused.returncode != 0 and refused.stdout == "" and "permission denied" in refused.stderr.lower()
+        assert client[0] == "docker" or "usermod -aG brokerd" in refused.stderr, refused.stderr
     for socket in published(host, inspect(host, REMOTE)):
         assert socket.stat().st_mode & 0o007 == 0, "engines run as root; nobody else may call a plugin"
+
+
+def as_user(name):
+    return ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups"]
+
+
+def test_the_journal_has_fields_to_look_for_and_explains_itself(host):
+    catalog = (ROOT / "systemd/brokerd.catalog").read_text()
+    subjects = dict(re.findall(r"(?m)^-- ([0-9a-f]{32})\nSubject: (.*)$", catalog))
+    known = host.succeed("journalctl", "--list-catalog", *subjects)
+    for subject in subjects.values():
+        assert subject in known
+    for name in MANAGED:
+        entry = event(host, name + ":latest", "running")
+        assert entry["PLUGIN_ID"] == inspect(host, name)["Id"]
+    entry = event(host, REMOTE, "active")
+    subject = subjects[entry["MESSAGE_ID"]].replace("@PLUGIN_NAME@", REMOTE)
+    assert subject in host.succeed("journalctl", "--catalog", f"MESSAGE_ID={entry['MESSAGE_ID']}")
+
+
+def test_a_reload_with_a_mistake_changes_nothing(host, record_property):
+    """The file that the package brought, with a line more; the journal says which line is wrong."""
+    file = host.root / "etc/brokerd/brokerd.conf"
+    text, pid = file.read_text(), main_pid(host)
+    with under_load(host, record_property) as loads:
+        for more, message, said in (("no-such-setting = 1\n", REFUSED, f"brokerd.conf:{len(text.splitlines()) + 1}"), ("", RELOADED, "reloaded")):
+            before = len(host.journal(f"MESSAGE_ID={message}"))
+            file.write_text(text + more)
+            host.succeed("systemctl", "reload", "brokerd.service")
+            entry, = wait_until(lambda message=message, before=before: host.journal(f"MESSAGE_ID={message}")[before:], host.log, PATIENCE, 0.1)
+            assert said in entry["MESSAGE"]
+    assert_none_lost(loads)
+    assert main_pid(host) == pid
+
+
+def event(host, plugin, what):
+    entries = host.journal("_SYSTEMD_UNIT=brokerd.service", f"PLUGIN_NAME={plugin}", f"EVENT={what}")
+    assert entries, f"no {what} of {plugin}:\n{host.log()}"
+    return entries[0]
 
 
 def test_systemd_has_nothing_to_say_about_the_host(host):
