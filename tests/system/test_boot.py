@@ -75,7 +75,7 @@ def listening(host):
     return next(int(entry["__MONOTONIC_TIMESTAMP"]) for entry in entries if "listening on" in str(entry["MESSAGE"]))
 
 
-# As podman is used by hand where engines.Podman is not: with what the machine's control groups and file systems can do.
+# What engines.Podman says on the command line, as an operator's files: podman-restart.service reads no other.
 PODMAN = {"containers.conf": """[containers]
 pids_limit=0
 [engine]
@@ -117,8 +117,8 @@ def test_podmans_containers_start_after_brokerd_and_stop_before_plugins(host):
 
 
 def test_power_loss(host):
-    """Containers, plugins and brokerd find what they left, and go on. Debian's rclone is left out: wherever it had mounted a
-    volume, it hangs when it starts, with any engine. docker starts its container again, too, which was stopped by hand."""
+    """Containers, plugins and brokerd find what they left, and go on. Debian's rclone has no volume mounted then: one that lost its
+    power with a volume hangs when it starts again, whoever starts it. docker starts its container anyway."""
     host.docker("stop", "two")
     host.pull_the_plug()
     host.boot()
