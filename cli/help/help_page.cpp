@@ -160,7 +160,10 @@ std::string to_roff(std::string_view markdown) {
     std::string out;
     Kind before = Kind::blank;
     for (const Line& line : lines(markdown)) {
-        if (before == Kind::example && line.kind != Kind::example && line.kind != Kind::blank) out += ".fi\n.RE\n";
+        if (before == Kind::example && line.kind != Kind::example && line.kind != Kind::blank) {
+            out += ".fi\n.RE\n";
+            before = Kind::blank;
+        }
         const bool in_example = before == Kind::example && line.kind == Kind::blank;
         switch (line.kind) {
             case Kind::section:
@@ -173,7 +176,7 @@ std::string to_roff(std::string_view markdown) {
                 break;
             }
             case Kind::example:
-                if (before != Kind::example) out += ".RS 4\n.nf\n";
+                if (before != Kind::example) out += ".PP\n.RS 4\n.nf\n";
                 out += roff_text(line.text, false) + '\n';
                 break;
             case Kind::text:
