@@ -42,7 +42,9 @@ void Reload::operator()() {
 
 std::string Reload::read_config() {
     const auto loaded = load_config(argc_, argv_);
-    if (const auto* const refused = std::get_if<EarlyExit>(&loaded)) {
+    const auto* const refused = std::get_if<EarlyExit>(&loaded);
+    parts_.plugins.note_config(refused == nullptr);
+    if (refused != nullptr) {
         log_entry({LogLevel::error,
                    fmt::format("the configuration is refused, all settings stay as they are: {}", refused->reason),
                    message::kConfigRefused,

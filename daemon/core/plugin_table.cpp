@@ -52,7 +52,8 @@ PluginTable::PluginTable(CoreLoop& loop, PublishedSockets& sockets, PluginTableS
                [this](PluginEvent event, const std::string& id) { publish(std::move(event), id); }},
       path_watch_{loop},
       workers_{loop, kMaxWorkers},
-      proxy_{loop, settings_.proxy, make_reports()} {}
+      proxy_{loop, settings_.proxy, make_reports()},
+      config_{true, loop.wall_clock()} {}
 
 PluginTable::~PluginTable() = default;
 

@@ -57,6 +57,8 @@ public:
     void configure(PluginTableSettings settings);
     /// The same for managed plugins, where they run.
     void configure_managed(std::chrono::milliseconds health_interval, bool restart_unhealthy);
+    /// For the metrics: the configuration was read again, and is in force or was refused.
+    void note_config(bool accepted);
     /// For SIGHUP: tries again to publish what could not be, and makes the engine's names again that somebody removed.
     void restore_published();
 
@@ -132,6 +134,7 @@ private:
     PathWatch path_watch_;
     Workers workers_;
     Proxy proxy_;
+    BrokerCounts::ConfigReading config_;
     std::map<std::string, std::unique_ptr<PluginEntry>> plugins_;
     std::map<std::uint64_t, PluginEntry*> by_id_;
     std::map<std::string, PluginEntry*> managed_entries_;  ///< of managed plugins that are offered, by their ID

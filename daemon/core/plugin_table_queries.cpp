@@ -141,9 +141,14 @@ std::vector<Finding> PluginTable::doctor() const {
     return findings;
 }
 
+void PluginTable::note_config(bool accepted) {
+    config_.accepted = accepted;
+    if (accepted) config_.accepted_at = loop_.wall_clock();
+}
+
 void PluginTable::collect_counts(std::function<void(BrokerCounts)> done) {
     proxy_.collect([this, done = std::move(done)](const CountsCollector::Counts& threads) {
-        BrokerCounts counts{{}, threads};
+        BrokerCounts counts{{}, threads, config_};
         counts.plugins.reserve(plugins_.size());
         for (const auto& [name, entry] : plugins_) {
             if (!entry->is_managed()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -42,12 +43,18 @@ struct BrokerCounts {
         std::string state;           ///< as PluginView::state
         std::uint64_t restarts = 0;  ///< as PluginView::restarts
     };
+    /// What reading the configuration came to.
+    struct ConfigReading {
+        bool accepted = true;                                 ///< the newest time
+        std::chrono::system_clock::time_point accepted_at{};  ///< the newest that was; starting is one
+    };
     struct Merged : Plugin {
         PluginCounts counts;  ///< methods by name
     };
 
     std::vector<Plugin> plugins;
     std::shared_ptr<const std::vector<ThreadCounts>> threads;
+    ConfigReading config;
 
     /// Every plugin by name, also those that were never called.
     [[nodiscard]] std::vector<Merged> merged() const;

@@ -24,6 +24,16 @@ void for_each_method(const Plugins& plugins, Write write) {
     }
 }
 
+/// Under the names that Prometheus itself has for the same.
+void write_config(PrometheusText& page, const BrokerCounts::ConfigReading& config) {
+    page.family("brokerd_config_last_reload_successful", "gauge",
+                "Whether the configuration was accepted when it was read last: 1 or 0.");
+    page.sample({}, std::uint64_t{config.accepted ? 1u : 0u});
+    page.family("brokerd_config_last_reload_success_timestamp_seconds", "gauge",
+                "When a configuration was accepted last, in seconds since the epoch.");
+    page.sample({}, seconds(config.accepted_at.time_since_epoch()));
+}
+
 void write_broker(PrometheusText& page, const Plugins& plugins) {
     page.family("brokerd_build_info", "gauge", "Always 1; the label is the version of brokerd.");
     page.sample({{"version", BROKERD_VERSION}}, std::uint64_t{1});
@@ -124,6 +134,7 @@ std::string metrics_page(const BrokerCounts& counts, const ProcessFigures& proce
     const Plugins plugins = counts.merged();
     PrometheusText page;
     write_broker(page, plugins);
+    write_config(page, counts.config);
     write_states(page, plugins);
     write_plugins(page, plugins);
     write_calls(page, plugins);

@@ -267,6 +267,25 @@ def test_the_process_tells_of_itself(busy):
     assert prometheus.value(families, "brokerd_build_info", version=version) == 1
 
 
+def test_a_refused_configuration_is_seen(busy):
+    broker, _ = busy
+    file = broker.directory / "brokerd.conf"
+
+    def reading():
+        families = metrics(broker)
+        return (prometheus.value(families, "brokerd_config_last_reload_successful"),
+                prometheus.value(families, "brokerd_config_last_reload_success_timestamp_seconds"))
+
+    accepted, started = reading()
+    assert accepted == 1 and abs(started - prometheus.value(metrics(broker), "process_start_time_seconds")) < 60
+    file.write_text("nonsense = 1\n")
+    broker.reload()
+    wait_until(lambda: reading() == (0, started), "the refusal")
+    file.write_text("")
+    broker.reload()
+    wait_until(lambda: reading()[0] == 1 and reading()[1] > started, "a configuration that is accepted again")
+
+
 def test_readers_in_a_crowd_all_get_the_numbers(busy):
     broker, _ = busy
     broker.call("mobyfs", "VolumeDriver.List")

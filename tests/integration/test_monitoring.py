@@ -103,15 +103,17 @@ class Stopping:
 
 
 def get(address, path):
-    with urllib.request.urlopen(f"http://{address}{path}", timeout=20) as reply:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"http://{address}{path}", timeout=20) as reply:
         return reply.read().decode()
 
 
 def write_textfile(directory):
     """What brokerd-textfile.service does, with its files in `directory`; returns the file that node_exporter reads."""
     for command in commands("brokerd-textfile.service"):
-        places = [part.replace("/var/lib/prometheus/node-exporter", str(directory)).replace("/run/brokerd-textfile", str(directory)) for part in command]
-        subprocess.run(places, check=True, timeout=20)
+        for place in ("/var/lib/prometheus/node-exporter", "/run/brokerd-textfile"):
+            command = [part.replace(place, str(directory)) for part in command]
+        subprocess.run(command, check=True, timeout=20)
     return directory / "brokerd.prom"
 
 
@@ -195,10 +197,11 @@ def test_promtool_takes_rules_and_queries(directory):
         assert seen.returncode == 0, seen.stdout + seen.stderr
 
 
-def test_every_alert_is_tested():
+def test_every_alert_is_tested_and_explained():
     tests = yaml.safe_load((PROMETHEUS / "brokerd.rules.test.yml").read_text(encoding="utf-8"))["tests"]
     shown = {case["alertname"] for test in tests for case in test.get("alert_rule_test", []) if case.get("exp_alerts")}
-    assert shown == {rule["alert"] for rule in rules() if "alert" in rule}
+    explained = re.findall(r"(?m)^\| `(\w+)` \|", (REPOSITORY / "packaging" / "docs" / "monitoring.md").read_text(encoding="utf-8"))
+    assert shown == set(explained) == {rule["alert"] for rule in rules() if "alert" in rule}
 
 
 @pytest.mark.long

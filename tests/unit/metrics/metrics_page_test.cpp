@@ -37,6 +37,7 @@ BrokerCounts three_plugins() {
     counts.plugins = {{1, "vieux/fs", "legacy", "active"},
                       {2, "quiet", "legacy", "invalid"},
                       {3, "acme/db:latest", "managed", "restarting", 7}};
+    counts.config = {false, std::chrono::system_clock::time_point{1500ms}};
     counts.threads = std::make_shared<const std::vector<ThreadCounts>>(
         std::vector<ThreadCounts>{{{1, 4, 2, {{"VolumeDriver.Get", meter.counts()}}, 48}}, {{1, 0, 0, {}, 16}}});
     return counts;
@@ -46,6 +47,8 @@ TEST_CASE("the page has every count under its name", "[metrics]") {
     const std::string page = metrics_page(three_plugins(), read_process_figures());
     const std::string labels = R"({plugin="vieux/fs",method="VolumeDriver.Get")";
     for (const std::string& line : {
+             std::string{"brokerd_config_last_reload_successful 0"},
+             std::string{"brokerd_config_last_reload_success_timestamp_seconds 1.5"},
              std::string{R"(brokerd_plugins{state="active"} 1)"},
              std::string{R"(brokerd_plugins{state="failed"} 0)"},
              std::string{R"(brokerd_plugin_up{plugin="vieux/fs"} 1)"},
