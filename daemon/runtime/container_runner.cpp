@@ -195,7 +195,12 @@ void ContainerRunner::Impl::begin() {
     // Those that have ended meanwhile, too: their adoption clears away what they left, and whoever stops or removes
     // them waits for that.
     for (const ContainerJobs::Found& found : jobs_.find_bundles()) {
-        if (!found.lives) log_info("plugin {} ended while brokerd was away", found.id);
+        if (!found.lives) {
+            log_entry({LogLevel::info,
+                       fmt::format("plugin {} ended while brokerd was away", found.id),
+                       {},
+                       {{"PLUGIN_ID", found.id}}});
+        }
         survivors_.push_back(found.id);
     }
     look_around();
