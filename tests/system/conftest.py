@@ -15,6 +15,10 @@ sys.path[:0] = [str(ROOT / "tests" / "integration"), str(ROOT / "tests" / "syste
 from inside import BUILD  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes half a minute and more, and waits for most of it; runs with packaging/test --long")
+
+
 @pytest.fixture(scope="session")
 def packages():
     """brokerd's package of the build that is tested, in two versions, the older first. BROKERD_SYSTEM_PACKAGE: the older one,

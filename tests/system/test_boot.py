@@ -70,6 +70,24 @@ def test_a_plugin_that_answers_late_is_waited_for(host):
     assert_all_well(host)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("path, text", [
+    ("etc/brokerd/brokerd.conf", "activation-timeout = 55\n"),
+    ("etc/systemd/system/docker.service.d/plugins.conf",
+     f"[Service]\nExecStartPre=-/usr/bin/pluginctl wait --timeout 300 {REMOTE}\nTimeoutStartSec=6min\n")], ids=["longer calls", "a later docker"])
+def test_a_plugin_that_answers_after_more_than_the_usual_wait(host, path, text):
+    """Both ways that packaging/docs/boot.md knows."""
+    file = host.root / path
+    before = file.read_text() if file.exists() else None
+    host.write(path, (before or "") + text)
+    host.answer_late(42)
+    host.power_off()
+    host.boot()
+    assert_all_well(host)
+    file = host.root / path
+    file.unlink() if before is None else file.write_text(before)
+
+
 def listening(host):
     entries = host.journal("--boot", "_SYSTEMD_UNIT=elsewhere.service")
     return next(int(entry["__MONOTONIC_TIMESTAMP"]) for entry in entries if "listening on" in str(entry["MESSAGE"]))
