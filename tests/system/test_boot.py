@@ -57,7 +57,8 @@ def test_containers_come_up_again_with_the_host(host):
     assert_brokerd_first(host)
     assert_all_well(host)
     for name, count in before.items():
-        assert host.count(name) > count, "it goes on with its old number"
+        now = wait_until(lambda name=name: host.count(name), f"number of {name}", PATIENCE)
+        assert now > count, "it goes on with its old number"
 
 
 def test_a_plugin_that_answers_late_is_waited_for(host):
