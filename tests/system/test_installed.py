@@ -27,11 +27,17 @@ def host(packages):
         yield machine
 
 
+def what_stays(host):
+    """The containers' processes, the plugins', and the published sockets."""
+    plugins = [wait_running(host, name)["Pid"] for name in MANAGED]
+    return host.wait_written(), plugins, [inodes(host, inspect(host, name)) for name in CONTAINERS.values()]
+
+
 @contextlib.contextmanager
 def under_load(host, record_property):
-    """Both plugins are called meanwhile, and containers write; afterwards they are the same processes. Gives the loads."""
+    """All plugins are called meanwhile, and containers write; afterwards they are the same processes. Gives the loads."""
     plugins = CONTAINERS.values()
-    before = host.wait_written(), [wait_running(host, name)["Pid"] for name in MANAGED], [inodes(host, inspect(host, name)) for name in plugins]
+    before = what_stays(host)
     with contextlib.ExitStack() as stack:
         loads = [stack.enter_context(CallLoad(published(host, inspect(host, name))[0], rate=100)) for name in plugins]
         for load in loads:
@@ -41,8 +47,7 @@ def under_load(host, record_property):
             load.wait_for_more(50)
     for load in loads:
         report(load, record_property)
-    after = host.wait_written(), [wait_running(host, name)["Pid"] for name in MANAGED], [inodes(host, inspect(host, name)) for name in plugins]
-    assert after == before
+    assert what_stays(host) == before
     assert [inspect(host, name)["Restarts"] for name in MANAGED] == [0, 0]
 
 
