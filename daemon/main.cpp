@@ -194,12 +194,28 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
     return status;
 }
 
+/// Whether entries go to the journal with their fields, and not as lines to stderr.
+bool logs_to_journal() {
+    return is_journal_stream(STDERR_FILENO) && ::access(JournalSocket::kPath, F_OK) == 0;
+}
+
+/// Says why there is no daemon, or what was asked for instead of one.
+int leave(const EarlyExit& exit) {
+    const bool told = exit.status != 0 && logs_to_journal() &&
+                      JournalSink{}.try_write({LogLevel::error,
+                                               fmt::format("brokerd cannot start: {}", exit.reason),
+                                               message::kConfigRefused,
+                                               {{"REASON", exit.reason}}});
+    if (!told) fmt::print(exit.status == 0 ? stdout : stderr, "{}", exit.text);
+    return exit.status;
+}
+
 /// The log, which the threads of run() use until they have ended, and what ends it all.
 int run_logged(ActivatedDescriptors& activated, Config config, int argc, const char* const* argv) {
     set_log_level(log_level(config));
     const BlockedSignals signals{SIGTERM, SIGINT, SIGHUP};  // before any thread exists: threads inherit the mask
     std::unique_ptr<LogSink> sink;
-    if (is_journal_stream(STDERR_FILENO) && ::access(JournalSocket::kPath, F_OK) == 0) {
+    if (logs_to_journal()) {
         sink = std::make_unique<JournalSink>();
     } else {
         sink = std::make_unique<StderrSink>(STDERR_FILENO);
@@ -221,10 +237,7 @@ int main(int argc, char** argv) try {
     if (brokerd::is_archive_worker(argc, argv)) brokerd::archive_worker_main(argc, argv);
     brokerd::ActivatedDescriptors activated;  // before anything else opens descriptors
     auto loaded = brokerd::load_config(argc, argv);
-    if (const auto* exit = std::get_if<brokerd::EarlyExit>(&loaded)) {
-        fmt::print(exit->status == 0 ? stdout : stderr, "{}", exit->text);
-        return exit->status;
-    }
+    if (const auto* exit = std::get_if<brokerd::EarlyExit>(&loaded)) return brokerd::leave(*exit);
     return brokerd::run_logged(activated, std::get<brokerd::Config>(std::move(loaded)), argc, argv);
 } catch (const std::exception& error) {
     brokerd::log_error("brokerd cannot run: {}", error.what());

@@ -125,6 +125,15 @@ def test_journald_may_be_started_anew(logging, journal, closing):
     assert [name for name in ("meanwhile", "later") if again.of(name, debug=True)] == ["meanwhile", "later"]
 
 
+def test_a_configuration_that_is_refused_at_start_is_found_by_its_id(logging, journal):
+    journal.read()
+    broker = logging()
+    (broker.directory / "brokerd.conf").write_text("# mine\nlive-restore = perhaps\n")
+    assert broker.refuse() == "", "it is in the journal"
+    refused = journal.wait_for("brokerd.conf:2: ", MESSAGE_ID="616424ae3ba540f0b6859a9637524fe1")
+    assert refused["PRIORITY"] == "3" and "live-restore" in refused["REASON"]
+
+
 def test_without_the_journal_it_is_plain_lines(broker, journal):
     broker = broker(environment={"JOURNAL_STREAM": "1:2"})  # of a parent whose stderr was another one
     broker.start()
