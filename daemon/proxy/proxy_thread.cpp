@@ -9,9 +9,10 @@
 namespace brokerd {
 
 ProxyThread::ProxyThread(RouteReports reports, const ProxySettings& settings, unsigned number)
-    : reports_{std::move(reports)}, number_{number}, context_{settings.share(number), settings.request_limit}, thread_{[this] {
-          run();
-      }} {}
+    : reports_{std::move(reports)},
+      number_{number},
+      context_{settings.share(number), settings.request_limit},
+      thread_{[this] { run(); }} {}
 
 ProxyThread::~ProxyThread() {
     context_.loop.stop();
