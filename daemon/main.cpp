@@ -25,35 +25,27 @@
 #include "daemon/discovery/discovery.h"
 #include "daemon/loop/activated_descriptors.h"
 #include "daemon/loop/core_loop.h"
+#include "daemon/loop/journal_sink.h"
 #include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
+#include "daemon/loop/log_queue.h"
 #include "daemon/loop/signal_watch.h"
+#include "daemon/loop/stderr_sink.h"
 #include "daemon/managed/state_directory.h"
 #include "daemon/operations/rooms.h"
 #include "daemon/operations/upkeep.h"
 #include "daemon/proxy/kept_sockets.h"
 #include "daemon/proxy/published_sockets.h"
+#include "daemon/reload.h"
 #include "daemon/runtime/container_runner.h"
 #include "daemon/runtime/systemd_manager.h"
+#include "daemon/settings.h"
 
 namespace brokerd {
 namespace {
 
 /// Ours: for calls under way when brokerd stops. Well within systemd's TimeoutStopSec.
 constexpr std::chrono::seconds kDrainLimit{5};
-
-LogLevel log_level(Config::LogDetail detail) {
-    switch (detail) {
-        case Config::LogDetail::error:
-            return LogLevel::error;
-        case Config::LogDetail::warning:
-            return LogLevel::warning;
-        case Config::LogDetail::info:
-            return LogLevel::info;
-        case Config::LogDetail::debug:
-            return LogLevel::debug;
-    }
-    std::abort();
-}
 
 /// The group's id, or nothing where the host has no such group: then only root is served.
 std::optional<gid_t> find_group(const std::string& name) {
@@ -62,31 +54,6 @@ std::optional<gid_t> find_group(const std::string& name) {
     if (entry != nullptr) return entry->gr_gid;
     log_info("there is no group {}; only root may use the control socket", name);
     return std::nullopt;
-}
-
-PluginTableSettings table_settings(const Config& config) {
-    PluginTableSettings settings;
-    settings.activation.window = config.activation_timeout;
-    settings.eager = !config.lazy_activation;
-    settings.managed_directory = config.state_root + "/plugins";
-    settings.proxy = {config.proxy_threads, config.max_connections, config.request_timeout};
-    const AnswerTimeouts& timeouts = config.answer_timeouts;
-    settings.answer_limits.general = std::make_shared<const AnswerLimits>(timeouts.general);
-    for (const auto& [plugin, its] : timeouts.plugins) {
-        settings.answer_limits.by_plugin[plugin] =
-            std::make_shared<const AnswerLimits>(its.general.value_or(timeouts.general), its.methods);
-    }
-    return settings;
-}
-
-RegistrySettings registry_settings(const Config& config) {
-    RegistrySettings settings;
-    settings.insecure_hosts = config.insecure_registries;
-    settings.mirrors = config.registry_mirrors;
-    settings.certs_dir = config.registry_certs;
-    settings.proxies = NetworkProxies::from_environment(
-        [](const char* name) { return getenv(name); });  // NOLINT(concurrency-mt-unsafe): before any thread exists
-    return settings;
 }
 
 /// Two brokerds would undo each other's changes. The lock ends with the process. Fails where there is nothing to lock.
@@ -121,7 +88,7 @@ Result<ManagedState> open_state(const std::string& root) {
     if (!opened) return fail(opened.error());
     auto blobs = BlobStore::open(root + "/blobs");
     if (!blobs) return fail(blobs.error());
-    for (const std::string& finding : opened->findings) log_warning("managed plugins: {}", finding);
+    for (const std::string& finding : opened->findings) log_state_finding(finding);
     return ManagedState{*std::move(lock), std::move(opened->store), *std::move(blobs)};
 }
 
@@ -131,7 +98,10 @@ Result<ManagedState> open_state(const std::string& root) {
 ManagedState open_state_or_stand_in(const Config& config) {
     auto opened = open_state(config.state_root);
     if (opened) return *std::move(opened);
-    log_error("managed plugins are not available: {}", opened.error().message);
+    log_entry({LogLevel::error,
+               fmt::format("managed plugins are not available: {}", opened.error().message),
+               message::kStateUnavailable,
+               {{"REASON", opened.error().message}}});
     auto stand_in = open_state(config.runtime_root + "/no-state");
     if (!stand_in) throw std::runtime_error{stand_in.error().message};
     stand_in->unavailable =
@@ -147,16 +117,6 @@ UniqueFd take_control_socket(ActivatedDescriptors& activated, const Config& conf
     return *std::move(bound);
 }
 
-/// SIGHUP: tells systemd that what follows is a reload (sd_notify(3)), and does it.
-void reload(Discovery& discovery, PluginTable& plugins, InstalledPlugins& installed) {
-    sd_notify(0, "RELOADING=1");
-    log_info("reading the plugin directories and plugins.json again");
-    installed.reload();
-    discovery.rescan();
-    plugins.restore_published();
-    sd_notify(0, "READY=1");
-}
-
 /// For engines' calls: those under way are finished, and what comes meanwhile waits for the next brokerd. Then the
 /// plugins, unless they are to run on. A second signal ends it at once.
 void stop(CoreLoop& loop, PluginTable& plugins, bool is_second, bool live_restore) {
@@ -168,14 +128,6 @@ void stop(CoreLoop& loop, PluginTable& plugins, bool is_second, bool live_restor
         log_info("stopping all managed plugins");
         plugins.runs()->stop_all([&loop] { loop.stop(0); });
     });
-}
-
-RuntimeSettings runtime_settings(const Config& config) {
-    RuntimeSettings settings;
-    settings.runtime = config.oci_runtime;
-    settings.state_root = config.state_root;
-    settings.runtime_root = config.runtime_root;
-    return settings;
 }
 
 ManagedRunning managed_running(const Config& config, ContainerRunner& runner) {
@@ -191,27 +143,25 @@ ManagedRunning managed_running(const Config& config, ContainerRunner& runner) {
     return running;
 }
 
-int run(ActivatedDescriptors& activated, const Config& config) {
-    set_log_level(log_level(config.log_level));
-    const RegistrySettings registries = registry_settings(config);
+int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& signals, int argc,
+        const char* const* argv) {
     signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2): a closed connection is an error there, not a signal
     const auto group = find_group(config.group);
-    const BlockedSignals signals{SIGTERM, SIGINT, SIGHUP};  // before any thread exists: threads inherit the mask
-    CoreLoop loop;                                          // its thread, this one, owns all plugin state below
+    CoreLoop loop;  // its thread, this one, owns all plugin state below
     PublishedSockets sockets{config.runtime_root, config.engine_socket_dir, group, KeptSockets{activated}};
     ManagedState state = open_state_or_stand_in(config);
     std::optional<ContainerRunner> runner;  // none where nothing is known of managed plugins
     if (state.unavailable.empty()) runner.emplace(loop, runtime_settings(config));
     PluginTable plugins{loop, sockets, table_settings(config)};
     if (runner) plugins.run_managed_plugins(managed_running(config, *runner));
-    Discovery discovery{loop,
-                        {config.engine_socket_dir, config.spec_dirs, config.allow_unsafe_files},
+    Discovery discovery{loop, discovery_settings(config),
                         [&](const struct stat& status) { return sockets.is_ours(status); },
                         [&](const std::string& name, const auto& definition) { plugins.apply(name, definition); }};
     plugins.set_managed_unavailable(state.unavailable);
     InstalledPlugins installed{std::move(state.plugins), [&](std::vector<PluginRecordPtr> records) {
                                    loop.post([&plugins, records = std::move(records)] { plugins.apply(records); });
                                }};
+    Current<RegistrySettings> registries{registry_settings(config)};
     const ArchiveLimits archive_limits;
     PluginClaims claims;
     WaitingPluginRuns runs{loop, plugins, config.state_root + "/plugins"};
@@ -222,24 +172,62 @@ int run(ActivatedDescriptors& activated, const Config& config) {
     collect_blobs(operations);  // of installs that a crash ended
     discovery.start();
     sockets.remove_leftovers();  // what the scan has not published again belongs to plugins that are gone
-    ControlServer control{
-        loop,
-        plugins,
-        operations,
-        take_control_socket(activated, config, group),
-        {PeerPolicy{geteuid(), group}, {}, {config.state_root, config.oci_runtime, config.live_restore}}};
+    ControlServer control{loop,
+                          plugins,
+                          operations,
+                          take_control_socket(activated, config, group),
+                          {PeerPolicy{geteuid(), group}, {}, broker_facts(config)}};
+    Reload reload{argc, argv, config, {discovery, plugins, installed, registries, runner, control}};
     bool stopping = false;
     const SignalWatch watch{loop, signals, [&](int signal) {
-                                if (signal == SIGHUP) return reload(discovery, plugins, installed);
+                                if (signal == SIGHUP) return stopping ? void() : reload();
                                 stop(loop, plugins, std::exchange(stopping, true), config.live_restore);
                             }};
     // Every published socket of the first scan is listening: engines may start (DESIGN.md section 11).
-    sd_notify(0, "READY=1");
-    log_info("brokerd {} is ready: {} plugins, control socket {}", BROKERD_VERSION, plugins.list().size(),
-             config.control_socket);
+    sd_notify(0, "READY=1\nSTATUS=ready");
+    log_entry({LogLevel::info,
+               fmt::format("brokerd {} is ready: {} plugins, control socket {}", BROKERD_VERSION, plugins.list().size(),
+                           config.control_socket),
+               message::kReady});
     const int status = loop.run();
-    log_info("brokerd stops");
+    log_entry({LogLevel::info, "brokerd stops", message::kStopped});
     return status;
+}
+
+/// Whether entries go to the journal with their fields, and not as lines to stderr.
+bool logs_to_journal() {
+    return is_journal_stream(STDERR_FILENO) && ::access(JournalSocket::kPath, F_OK) == 0;
+}
+
+/// Says why there is no daemon, or what was asked for instead of one.
+int leave(const EarlyExit& exit) {
+    const bool told = exit.status != 0 && logs_to_journal() &&
+                      JournalSink{}.try_write({LogLevel::error,
+                                               fmt::format("brokerd cannot start: {}", exit.reason),
+                                               message::kConfigRefused,
+                                               {{"REASON", exit.reason}}});
+    if (!told) fmt::print(exit.status == 0 ? stdout : stderr, "{}", exit.text);
+    return exit.status;
+}
+
+/// The log, which the threads of run() use until they have ended, and what ends it all.
+int run_logged(ActivatedDescriptors& activated, Config config, int argc, const char* const* argv) {
+    set_log_level(log_level(config));
+    const BlockedSignals signals{SIGTERM, SIGINT, SIGHUP};  // before any thread exists: threads inherit the mask
+    std::unique_ptr<LogSink> sink;
+    if (logs_to_journal()) {
+        sink = std::make_unique<JournalSink>();
+    } else {
+        sink = std::make_unique<StderrSink>(STDERR_FILENO);
+    }
+    LogQueue queue{std::move(sink)};
+    const InstalledLog log{queue};
+    try {
+        return run(activated, std::move(config), signals, argc, argv);
+    } catch (const std::exception& error) {
+        log_entry({LogLevel::error, fmt::format("brokerd cannot run: {}", error.what()), message::kCannotRun});
+        return 1;
+    }
 }
 
 }  // namespace
@@ -248,12 +236,9 @@ int run(ActivatedDescriptors& activated, const Config& config) {
 int main(int argc, char** argv) try {
     if (brokerd::is_archive_worker(argc, argv)) brokerd::archive_worker_main(argc, argv);
     brokerd::ActivatedDescriptors activated;  // before anything else opens descriptors
-    const auto loaded = brokerd::load_config(argc, argv);
-    if (const auto* exit = std::get_if<brokerd::EarlyExit>(&loaded)) {
-        fmt::print(exit->status == 0 ? stdout : stderr, "{}", exit->text);
-        return exit->status;
-    }
-    return brokerd::run(activated, std::get<brokerd::Config>(loaded));
+    auto loaded = brokerd::load_config(argc, argv);
+    if (const auto* exit = std::get_if<brokerd::EarlyExit>(&loaded)) return brokerd::leave(*exit);
+    return brokerd::run_logged(activated, std::get<brokerd::Config>(std::move(loaded)), argc, argv);
 } catch (const std::exception& error) {
     brokerd::log_error("brokerd cannot run: {}", error.what());
     return 1;

@@ -160,7 +160,10 @@ std::string to_roff(std::string_view markdown) {
     std::string out;
     Kind before = Kind::blank;
     for (const Line& line : lines(markdown)) {
-        if (before == Kind::example && line.kind != Kind::example && line.kind != Kind::blank) out += ".fi\n.RE\n";
+        if (before == Kind::example && line.kind != Kind::example && line.kind != Kind::blank) {
+            out += ".fi\n.RE\n";
+            before = Kind::blank;
+        }
         const bool in_example = before == Kind::example && line.kind == Kind::blank;
         switch (line.kind) {
             case Kind::section:
@@ -173,7 +176,7 @@ std::string to_roff(std::string_view markdown) {
                 break;
             }
             case Kind::example:
-                if (before != Kind::example) out += ".RS 4\n.nf\n";
+                if (before != Kind::example) out += ".PP\n.RS 4\n.nf\n";
                 out += roff_text(line.text, false) + '\n';
                 break;
             case Kind::text:
@@ -194,10 +197,25 @@ std::string page_name(const Command& command) {
     return fmt::format("pluginctl-{}", command.name);
 }
 
+/// What the sections of the manual are called.
+std::string_view manual_name(char section) {
+    switch (section) {
+        case '1':
+            return "User Commands";
+        case '5':
+            return "File Formats";
+        case '8':
+            return "System Administration";
+        default:
+            return "";
+    }
+}
+
 /// What every page begins with. `name` as it is typed.
-std::string page_head(const std::string& name, std::string_view markdown) {
-    return fmt::format(".TH \"{}\" 1 \"\" \"brokerd {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n", capitals(name),
-                       BROKERD_VERSION, roff_text(name, false), roff_text(summary(markdown), false));
+std::string page_head(std::string_view name, std::string_view markdown, char section = '1') {
+    return fmt::format(".TH \"{}\" {} \"\" \"brokerd {}\" \"{}\"\n.SH NAME\n{} \\- {}\n", capitals(name), section,
+                       BROKERD_VERSION, manual_name(section), roff_text(name, false),
+                       roff_text(summary(markdown), false));
 }
 
 std::string_view from_first_section(std::string_view markdown) {
@@ -252,6 +270,16 @@ std::string manual_page(std::span<const Command> commands) {
 std::string manual_page(const Command& command) {
     return page_head(page_name(command), command.help) + to_roff(from_first_section(command.help)) +
            ".SH SEE ALSO\n.BR pluginctl (1)\n";
+}
+
+std::optional<std::string> manual_page(std::string_view markdown) {
+    const Line title = classify(markdown.substr(0, markdown.find('\n')));
+    const std::size_t open = title.text.rfind('(');
+    const bool whole = title.kind == Kind::title && open != std::string_view::npos && open + 3 == title.text.size() &&
+                       title.text.ends_with(')') && !manual_name(title.text[open + 1]).empty();
+    if (!whole) return std::nullopt;
+    return page_head(title.text.substr(0, open), markdown, title.text[open + 1]) +
+           to_roff(from_first_section(markdown));
 }
 
 }  // namespace brokerd::cli

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,5 +23,9 @@ namespace brokerd::cli {
 /// Manual pages in man(7) macros: pluginctl(1), which names the others, and pluginctl-COMMAND(1).
 [[nodiscard]] std::string manual_page(std::span<const Command> commands);
 [[nodiscard]] std::string manual_page(const Command& command);
+
+/// The manual page of something else, from Markdown of the same kind with "# NAME(SECTION)" as its title; nothing where
+/// it has another one.
+[[nodiscard]] std::optional<std::string> manual_page(std::string_view markdown);
 
 }  // namespace brokerd::cli

@@ -72,6 +72,8 @@ public:
 
     Activation(Scheduler& scheduler, PluginTransport& transport, ActivationSettings settings, Changed changed);
 
+    /// How long the next windows are; one that is open stays as it is.
+    void set_window(std::chrono::milliseconds window) noexcept { settings_.window = window; }
     /// Opens the window and tries; does nothing unless discovered.
     void start();
     /// Something suggests that it is worth trying now: its socket has appeared, an operator asks.
@@ -108,7 +110,7 @@ private:
 
     Scheduler& scheduler_;
     PluginTransport& transport_;
-    const ActivationSettings settings_;
+    ActivationSettings settings_;
     const Changed changed_;
     State state_ = State::discovered;
     Failure failure_ = Failure::none;

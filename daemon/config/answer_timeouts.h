@@ -17,6 +17,8 @@ struct AnswerTimeouts {
     struct OfPlugin {
         std::optional<Limit> general;
         std::map<std::string, Limit, std::less<>> methods;  ///< by "Capability.Method"
+
+        friend bool operator==(const OfPlugin&, const OfPlugin&) = default;
     };
 
     /// The proxy looks at deadlines ten times a second: less cannot be kept.
@@ -31,6 +33,8 @@ struct AnswerTimeouts {
     /// consists of two words with a capital letter each and a dot between them; so "vieux/sshfs:latest" is a plugin and
     /// "vieux/sshfs/VolumeDriver.Mount" is one of its methods. The error names the value and the remedy.
     [[nodiscard]] static Result<AnswerTimeouts> parse(const std::vector<std::string>& values);
+
+    friend bool operator==(const AnswerTimeouts&, const AnswerTimeouts&) = default;
 };
 
 }  // namespace brokerd

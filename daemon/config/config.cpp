@@ -8,7 +8,7 @@
 #include <memory>
 #include <thread>
 
-#include "common/plugin_name.h"
+#include "daemon/config/settings_file.h"
 
 namespace brokerd {
 namespace {
@@ -24,44 +24,24 @@ std::string check_absolute(const std::string& path) {
     return !path.empty() && path.front() == '/' ? std::string{} : fmt::format("{} is not an absolute path", path);
 }
 
-/// brokerd.conf. CLI11's own reader passes over what it does not know and over a repetition that does not follow at
-/// once: a setting with a typing mistake would silently not hold.
-class SettingsFile final : public CLI::ConfigBase {
-public:
-    explicit SettingsFile(const CLI::App& app) : app_{app} {}
+/// Whether the command line gives this setting itself: then the file's does not count.
+bool is_given(const std::string& setting, int argc, const char* const* argv) {
+    const std::string flag = "--" + setting;
+    return std::any_of(argv + 1, argv + argc,
+                       [&](std::string_view argument) { return argument == flag || argument.starts_with(flag + '='); });
+}
 
-    [[nodiscard]] std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
-        std::vector<CLI::ConfigItem> merged;
-        for (CLI::ConfigItem& item : CLI::ConfigBase::from_config(input)) {
-            check(item);
-            const auto same = std::find_if(merged.begin(), merged.end(),
-                                           [&](const CLI::ConfigItem& earlier) { return earlier.name == item.name; });
-            if (same == merged.end()) {
-                merged.push_back(std::move(item));
-            } else {
-                same->inputs.insert(same->inputs.end(), item.inputs.begin(), item.inputs.end());
-            }
-        }
-        return merged;
+/// On which line the answer timeouts go wrong: each is read together with those before it, as it may only be wrong
+/// beside them.
+std::string place_of_wrong_timeout(const SettingsFile& file) {
+    std::vector<std::string> values;
+    for (const SettingsFile::Place& place : file.places()) {
+        if (place.setting != "answer-timeout") continue;
+        values.insert(values.end(), place.values.begin(), place.values.end());
+        if (!AnswerTimeouts::parse(values)) return file.at(place.line);
     }
-
-private:
-    void check(const CLI::ConfigItem& item) const {
-        const bool is_section = item.name == "++" || item.name == "--";
-        if (is_section) {
-            throw CLI::ConfigError{fmt::format("{}: settings stand without sections; remove the line [{}]", file(),
-                                               escaped(fmt::format("{}", fmt::join(item.parents, ".")), 60))};
-        }
-        if (!item.parents.empty() || app_.get_option_no_throw("--" + item.name) == nullptr) {
-            throw CLI::ConfigError{
-                fmt::format("{}: \"{}\" is not a setting; settings have the names of the flags, without the dashes",
-                            file(), escaped(item.fullname(), 60))};
-        }
-    }
-    [[nodiscard]] std::string file() const { return escaped(app_.get_config_ptr()->as<std::string>()); }
-
-    const CLI::App& app_;
-};
+    return {};
+}
 
 }  // namespace
 
@@ -80,7 +60,8 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     app.set_version_flag("--version", std::string{"brokerd "} + BROKERD_VERSION);
     app.set_config("--config", kDefaultFile,
                    "Read settings from FILE: one \"flag = value\" a line, named as below without the dashes");
-    app.config_formatter(std::make_shared<SettingsFile>(app));
+    const auto file = std::make_shared<SettingsFile>(app);
+    app.config_formatter(file);
     app.add_option("--control-socket", config.control_socket, "Where pluginctl and engines reach brokerd")
         ->check(absolute)
         ->capture_default_str();
@@ -165,18 +146,24 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         ->type_name("")
         ->capture_default_str();
     app.footer(
-        "brokerd runs in the foreground, logs to stderr, and stops on SIGTERM. SIGHUP makes it read the plugin "
-        "directories and plugins.json again. Registries are reached through the proxies that HTTPS_PROXY, HTTP_PROXY "
-        "and NO_PROXY name.");
+        "brokerd runs in the foreground, logs to stderr or the journal, and stops on SIGTERM. SIGHUP makes it read the "
+        "config file, the plugin directories and plugins.json again, without dropping a connection; the log names the "
+        "settings that need a restart. Registries are reached through the proxies that HTTPS_PROXY, HTTP_PROXY and "
+        "NO_PROXY name.");
 
+    const auto counts = [&](const std::string& setting) { return !is_given(setting, argc, argv); };
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         std::ostringstream out;
         std::ostringstream problem;
         const int status = app.exit(error, out, problem);
-        if (status == 0) return EarlyExit{0, out.str()};
-        return EarlyExit{2, fmt::format("brokerd: {}; see brokerd --help\n", error.what())};
+        if (status == 0) return EarlyExit{0, out.str(), {}};
+        const bool has_place = dynamic_cast<const CLI::ConfigError*>(&error) != nullptr;
+        const std::string reason = (has_place ? std::string{} : file->place_of(error.what(), counts)) + error.what();
+        return EarlyExit{2, fmt::format("brokerd: {}; see brokerd --help\n", reason), reason};
+    } catch (const std::exception& error) {  // no memory, or what the file is read with does not like it
+        return EarlyExit{2, fmt::format("brokerd: {}\n", error.what()), error.what()};
     }
     config.lazy_activation = activation == "lazy";
     config.log_level = levels.at(log_level);
@@ -184,7 +171,11 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     config.request_timeout = std::chrono::seconds{request_timeout};
     config.health_interval = std::chrono::seconds{health_interval};
     auto timeouts = AnswerTimeouts::parse(answer_timeouts);
-    if (!timeouts) return EarlyExit{2, fmt::format("brokerd: {}\n", timeouts.error().message)};
+    if (!timeouts) {
+        const std::string reason =
+            (counts("answer-timeout") ? place_of_wrong_timeout(*file) : "") + timeouts.error().message;
+        return EarlyExit{2, fmt::format("brokerd: {}\n", reason), reason};
+    }
     config.answer_timeouts = *std::move(timeouts);
     return config;
 }

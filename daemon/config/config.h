@@ -42,11 +42,13 @@ struct Config {
 struct EarlyExit {
     int status = 0;
     std::string text;
+    std::string reason;  ///< of a mistake, one sentence; begins with FILE:LINE where it is one of the file's
 };
 
 /// Reads the command line and the file that --config names (/etc/brokerd/brokerd.conf unless given, which need not
 /// exist). The command line wins: a setting that it gives is not read from the file, also where it may be repeated.
-/// What the file says that is no setting is a mistake, too. Throws nothing.
+/// What the file says that is no setting is a mistake, too. Throws nothing. May be called again, to read the file
+/// again.
 [[nodiscard]] std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv);
 
 }  // namespace brokerd

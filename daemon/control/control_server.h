@@ -1,5 +1,6 @@
 #pragma once
 
+#include "common/current.h"
 #include "common/os/unique_fd.h"
 #include "daemon/control/core_access.h"
 #include "daemon/control/event_streams.h"
@@ -35,10 +36,13 @@ public:
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
 
+    /// What is told of this broker from now on. Any thread.
+    void set_broker(BrokerFacts broker) { broker_.set(std::move(broker)); }
+
 private:
     CoreAccess core_;
     const OperationRooms& operations_;
-    const BrokerFacts broker_;
+    Current<BrokerFacts> broker_;
     HttpServer server_;
     EventStreams streams_;
     DockerEvents docker_events_;

@@ -172,12 +172,11 @@ ControlReply bad_time(const RoutedRequest& request, const char* name) {
 }  // namespace
 
 void show_info(const ControlRooms& rooms, const RoutedRequest&, const Exchange& exchange) {
-    rooms.core.ask(exchange,
-                   [exchange, &broker = rooms.broker, &registries = rooms.operations.registries](PluginQueries& core) {
-                       exchange.reply_with([active = active_plugins(core.list()), &broker, &registries] {
-                           return info(active, broker, registries);
-                       });
-                   });
+    rooms.core.ask(exchange, [exchange, broker = rooms.broker.get(),
+                              registries = rooms.operations.registries.get()](PluginQueries& core) {
+        exchange.reply_with(
+            [active = active_plugins(core.list()), broker, registries] { return info(active, *broker, *registries); });
+    });
 }
 
 void watch_docker_events(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {

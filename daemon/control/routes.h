@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/current.h"
 #include "daemon/control/control_message.h"
 #include "daemon/control/core_access.h"
 #include "daemon/control/docker_events.h"
@@ -34,7 +35,7 @@ struct ControlRooms {
     WorkerPool& workers;    ///< for calls to plugins, which may all hang
     WorkerPool& operators;  ///< for operations that wait for nothing but the disk
     const OperationRooms& operations;
-    const BrokerFacts& broker;
+    const Current<BrokerFacts>& broker;
 };
 
 /// The values of a route's {variables} by their names.

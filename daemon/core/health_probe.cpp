@@ -31,7 +31,7 @@ void HealthProbe::start() {
     healthy_ = true;
     failures_ = 0;
     reason_.clear();
-    if (settings_.interval > std::chrono::milliseconds{0}) plan();
+    plan();
 }
 
 void HealthProbe::stop() {
@@ -40,7 +40,19 @@ void HealthProbe::stop() {
     call_.reset();
 }
 
+void HealthProbe::set_interval(std::chrono::milliseconds interval) {
+    if (std::exchange(settings_.interval, interval) == interval || !started_) return;
+    if (!call_) plan();
+    if (interval > std::chrono::milliseconds{0}) return;
+    call_.reset();
+    failures_ = 0;
+    reason_.clear();
+    become(true);
+}
+
 void HealthProbe::plan() {
+    timer_.reset();
+    if (settings_.interval == std::chrono::milliseconds{0}) return;
     timer_ = scheduler_.after(settings_.interval, [this] { probe(); });
 }
 
@@ -57,6 +69,10 @@ void HealthProbe::on_reply(const HandshakeReply& reply) {
     const bool healthy = problem.empty() || (healthy_ && failures_ < settings_.failures);
     reason_ =
         healthy ? std::string{} : fmt::format("it has not answered {} handshakes in a row: {}", failures_, problem);
+    become(healthy);
+}
+
+void HealthProbe::become(bool healthy) {
     if (std::exchange(healthy_, healthy) == healthy) return;
     // Copies: whoever is told may destroy this.
     const Changed changed = changed_;

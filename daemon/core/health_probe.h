@@ -33,6 +33,9 @@ public:
     /// It does not run any more, or is not active: nothing is asked until start(), and nobody is told.
     void stop();
 
+    /// Another interval from now on. Without probes (0) the plugin counts as healthy, of which `Changed` is told.
+    void set_interval(std::chrono::milliseconds interval);
+
     [[nodiscard]] bool healthy() const noexcept { return healthy_; }
     /// Why it is not healthy; of the newest failure.
     [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
@@ -41,10 +44,11 @@ private:
     void plan();
     void probe();
     void on_reply(const HandshakeReply& reply);
+    void become(bool healthy);
 
     Scheduler& scheduler_;
     PluginTransport& transport_;
-    const HealthSettings settings_;
+    HealthSettings settings_;
     const Changed changed_;
     bool started_ = false;
     bool healthy_ = true;

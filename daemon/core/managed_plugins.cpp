@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "common/capability.h"
-#include "daemon/loop/log.h"
 
 namespace brokerd {
 namespace {
@@ -43,14 +42,13 @@ void ManagedPlugins::apply(const std::vector<PluginRecordPtr>& records) {
 }
 
 void ManagedPlugins::tell(std::string action, const PluginRecord& record, std::string detail) const {
-    log_info("plugin {} is {}{}{}", record.name, action, detail.empty() ? "" : ": ", detail);
     PluginEvent event;
     event.action = std::move(action);
     event.plugin = record.name;
     event.kind = "managed";
     event.implements = declared_capabilities(*record.config);
     event.detail = std::move(detail);
-    tell_(std::move(event));
+    tell_(std::move(event), record.id);
 }
 
 PluginView ManagedPlugins::view(const PluginRecord& record) const {

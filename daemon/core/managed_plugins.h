@@ -18,7 +18,7 @@ namespace brokerd {
 /// Thread: the core loop's.
 class ManagedPlugins {
 public:
-    using Tell = std::function<void(PluginEvent event)>;
+    using Tell = std::function<void(PluginEvent event, const std::string& id)>;
 
     /// `directory`: where each plugin has one of its own, by ID. `tell` publishes an event.
     ManagedPlugins(std::string directory, Tell tell) : directory_{std::move(directory)}, tell_{std::move(tell)} {}

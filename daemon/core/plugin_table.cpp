@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "daemon/loop/log.h"
-
 namespace brokerd {
 namespace {
 
@@ -27,7 +25,7 @@ Route::State route_state(Activation::State state) {
 
 bool is_same(const Route& a, const Route& b) {
     return a.state == b.state && a.reason == b.reason && a.target == b.target && a.manifest == b.manifest &&
-           a.paths == b.paths;
+           a.paths == b.paths && a.wait_limit == b.wait_limit && *a.answer_limits == *b.answer_limits;
 }
 
 std::optional<std::pair<dev_t, ino_t>> inode_of(const Endpoint& endpoint) {
@@ -49,10 +47,13 @@ PluginTable::PluginTable(CoreLoop& loop, PublishedSockets& sockets, PluginTableS
       sockets_{sockets},
       settings_{std::move(settings)},
       events_{loop},
-      managed_{settings_.managed_directory, [this](PluginEvent event) { events_.publish(std::move(event)); }},
+      journal_{loop},
+      managed_{settings_.managed_directory,
+               [this](PluginEvent event, const std::string& id) { publish(std::move(event), id); }},
       path_watch_{loop},
       workers_{loop, kMaxWorkers},
-      proxy_{loop, settings_.proxy, make_reports()} {}
+      proxy_{loop, settings_.proxy, make_reports()},
+      config_{true, loop.wall_clock()} {}
 
 PluginTable::~PluginTable() = default;
 
@@ -140,9 +141,7 @@ void PluginTable::set_up(PluginEntry& entry) {
     if (auto name = PluginName::parse(entry.definition.name); name && entry.names.empty()) entry.names = {*name};
     if (!entry.definition.endpoint || entry.names.empty()) {
         entry.state = "invalid";
-        log_warning("plugin {} is invalid: {}; {}", entry.definition.name, entry.definition.reason,
-                    entry.definition.remedy);
-        return tell(entry, "invalid", entry.definition.reason);
+        return tell(entry, "invalid", fmt::format("{}; {}", entry.definition.reason, entry.definition.remedy));
     }
     const Endpoint& endpoint = *entry.definition.endpoint;
     entry.transport = std::make_unique<EndpointTransport>(loop_, workers_, proxy_, entry.id, endpoint, entry.declared);
@@ -181,6 +180,17 @@ void PluginTable::tear_down(PluginEntry& entry) {
     entry.lacking.clear();
 }
 
+void PluginTable::configure(PluginTableSettings settings) {
+    settings_ = std::move(settings);
+    proxy_.set_limits(settings_.proxy);
+    for (const auto& [name, entry] : plugins_) {
+        if (!entry->is_valid()) continue;
+        if (!entry->is_managed()) entry->activation->set_window(settings_.activation.window);
+        update_route(*entry);
+        if (settings_.eager) entry->activation->start();
+    }
+}
+
 void PluginTable::restore_published() {
     for (const auto& [name, entry] : plugins_) {
         if (!entry->is_valid()) continue;
@@ -205,7 +215,6 @@ void PluginTable::remove(const std::string& name) {
     tear_down(entry);
     by_id_.erase(entry.id);
     if (entry.is_managed()) return void(managed_entries_.erase(entry.managed_id));
-    log_info("plugin {} is gone", name);
     tell(entry, "gone", fmt::format("{} is gone", entry.definition.file));
 }
 
@@ -221,22 +230,11 @@ void PluginTable::on_activation(PluginEntry& entry, bool manifest_changed) {
     if (entry.state != before) {
         entry.since = loop_.wall_clock();
         const std::string endpoint = entry.definition.endpoint->str();
-        if (entry.state == "active") {
-            log_info("plugin {} is active at {}", entry.definition.name, endpoint);
-            tell(entry, "active", fmt::format("it answers at {}", endpoint));
-        } else if (entry.state == "failed") {
-            log_warning("plugin {} has failed: {}", entry.definition.name, reason);
-            tell(entry, "failed", reason);
-        } else {
-            if (before == "active") log_warning("plugin {} is down: {}", entry.definition.name, reason);
-            tell(entry, entry.state, reason);
-        }
+        tell(entry, entry.state, entry.state == "active" ? fmt::format("it answers at {}", endpoint) : reason);
+    } else if (entry.state == "failed") {
+        journal_.note_again(entry.definition.name, reason);
     }
-    if (manifest_changed) {
-        log_info("plugin {} now implements {}", entry.definition.name,
-                 fmt::join(entry.activation->manifest()->capabilities(), ", "));
-        tell(entry, "changed", "its manifest has changed");
-    }
+    if (manifest_changed) tell(entry, "changed", "its manifest has changed");
     settle_waiters(entry.definition.name);
 }
 
@@ -266,6 +264,11 @@ void PluginTable::tell(const PluginEntry& entry, std::string action, std::string
     event.detail = std::move(detail);
     if (entry.activation && entry.activation->manifest())
         event.implements = entry.activation->manifest()->capabilities();
+    publish(std::move(event), entry.managed_id);
+}
+
+void PluginTable::publish(PluginEvent event, const std::string& id) {
+    journal_.note(event, id);
     events_.publish(std::move(event));
 }
 

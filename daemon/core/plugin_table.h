@@ -12,6 +12,7 @@
 #include "daemon/core/managed_plugins.h"
 #include "daemon/core/managed_runs.h"
 #include "daemon/core/plugin_entry.h"
+#include "daemon/core/plugin_journal.h"
 #include "daemon/core/plugin_offers.h"
 #include "daemon/core/plugin_queries.h"
 #include "daemon/loop/core_loop.h"
@@ -51,6 +52,13 @@ public:
     PluginTable(const PluginTable&) = delete;
     PluginTable& operator=(const PluginTable&) = delete;
 
+    /// Other settings from now on, for calls and steps that begin now; `managed_directory` and the number of proxy
+    /// threads must be as they were.
+    void configure(PluginTableSettings settings);
+    /// The same for managed plugins, where they run.
+    void configure_managed(std::chrono::milliseconds health_interval, bool restart_unhealthy);
+    /// For the metrics: the configuration was read again, and is in force or was refused.
+    void note_config(bool accepted);
     /// For SIGHUP: tries again to publish what could not be, and makes the engine's names again that somebody removed.
     void restore_published();
 
@@ -105,6 +113,7 @@ private:
     [[nodiscard]] std::string route_reason(const PluginEntry& entry) const;
     void update_route(PluginEntry& entry);
     void tell(const PluginEntry& entry, std::string action, std::string detail);
+    void publish(PluginEvent event, const std::string& id);
     void wait(const std::string& name, std::chrono::milliseconds timeout, Settled done);
     void settle_waiters(const std::string& name);
     [[nodiscard]] PluginEntry* by_id(std::uint64_t id);
@@ -117,13 +126,15 @@ private:
 
     CoreLoop& loop_;
     PublishedSockets& sockets_;
-    const PluginTableSettings settings_;
+    PluginTableSettings settings_;
     EventLog events_;
+    PluginJournal journal_;
     Leases leases_;
     ManagedPlugins managed_;
     PathWatch path_watch_;
     Workers workers_;
     Proxy proxy_;
+    BrokerCounts::ConfigReading config_;
     std::map<std::string, std::unique_ptr<PluginEntry>> plugins_;
     std::map<std::uint64_t, PluginEntry*> by_id_;
     std::map<std::string, PluginEntry*> managed_entries_;  ///< of managed plugins that are offered, by their ID

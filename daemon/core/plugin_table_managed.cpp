@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "daemon/core/plugin_table.h"
-#include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 
 // The managed plugins' part of the table: one that is wanted to run has an entry like any other, under all the names
 // that engines may call it by.
@@ -20,6 +20,16 @@ void PluginTable::run_managed_plugins(ManagedRunning running) {
     runs_->restart_unhealthy = running.restart_unhealthy;
 }
 
+void PluginTable::configure_managed(std::chrono::milliseconds health_interval, bool restart_unhealthy) {
+    health_.interval = health_interval;
+    if (!runs_) return;
+    runs_->restart_unhealthy = restart_unhealthy;
+    // Those that become healthy by it may be told of, and do something about it: none of it removes an entry at once.
+    for (const auto& [id, entry] : managed_entries_) {
+        if (entry->health) entry->health->set_interval(health_interval);
+    }
+}
+
 void PluginTable::apply(const std::vector<PluginRecordPtr>& installed) {
     managed_.apply(installed);
     if (runs_) runs_->apply(installed);
@@ -34,8 +44,12 @@ void PluginTable::offer(PluginOffer offer) {
     for (const PluginName& name : offer.names) {
         const auto legacy = plugins_.find(name.str());
         if (legacy != plugins_.end() && !legacy->second->is_managed()) {
-            log_warning("plugin {}: the managed plugin {} takes this name; {} does not count while it is enabled",
-                        name.str(), offer.name, legacy->second->definition.file);
+            log_entry(
+                {LogLevel::warning,
+                 fmt::format("plugin {}: the managed plugin {} takes this name; {} does not count while it is enabled",
+                             name.str(), offer.name, legacy->second->definition.file),
+                 message::kPluginNameTaken,
+                 {{"PLUGIN_NAME", name.str()}, {"PLUGIN_ID", offer.id}}});
             outshone_.insert_or_assign(name.str(), legacy->second->definition);
             remove(name.str());
         }
@@ -102,11 +116,8 @@ void PluginTable::on_managed_activation(const std::string& id) {
 }
 
 void PluginTable::on_managed_change(const PluginRecord& plugin, const std::string& state, const std::string& reason) {
-    const bool is_bad = state == "failed" || state == "restarting" || state == "unhealthy";
     // Whether it is wanted is another matter: brokerd may stop it only because the host shuts down.
     const std::string what = state == "disabled" ? "stopped" : state;
-    if (is_bad) log_warning("plugin {} is {}: {}", plugin.name, what, reason);
-    if (!is_bad) log_info("plugin {} is {}{}{}", plugin.name, what, reason.empty() ? "" : ": ", reason);
     PluginEvent event;
     event.action = what;
     event.plugin = plugin.name;
@@ -115,7 +126,7 @@ void PluginTable::on_managed_change(const PluginRecord& plugin, const std::strin
     event.detail = reason;
     const Activation* const way = activation(plugin.id);
     if (way != nullptr && way->manifest()) event.implements = way->manifest()->capabilities();
-    events_.publish(std::move(event));
+    publish(std::move(event), plugin.id);
     if (PluginEntry* const entry = managed_entry(plugin.id); entry != nullptr && entry->activation)
         update_route(*entry);
 }

@@ -141,14 +141,21 @@ std::vector<Finding> PluginTable::doctor() const {
     return findings;
 }
 
+void PluginTable::note_config(bool accepted) {
+    config_.accepted = accepted;
+    if (accepted) config_.accepted_at = loop_.wall_clock();
+}
+
 void PluginTable::collect_counts(std::function<void(BrokerCounts)> done) {
     proxy_.collect([this, done = std::move(done)](const CountsCollector::Counts& threads) {
-        BrokerCounts counts{{}, threads};
+        BrokerCounts counts{{}, threads, config_};
         counts.plugins.reserve(plugins_.size());
         for (const auto& [name, entry] : plugins_) {
-            const bool managed = entry->is_managed();
-            counts.plugins.push_back({entry->id, name, managed ? "managed" : "legacy",
-                                      managed ? view_of(name).value_or(PluginView{}).state : entry->state});
+            if (!entry->is_managed()) {
+                counts.plugins.push_back({entry->id, name, "legacy", entry->state});
+            } else if (const auto view = view_of(name)) {
+                counts.plugins.push_back({entry->id, name, "managed", view->state, view->restarts});
+            }
         }
         done(std::move(counts));
     });

@@ -1,14 +1,19 @@
 #include "daemon/core/publication.h"
 
 #include <algorithm>
+#include <utility>
 
-#include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 
 namespace brokerd {
 namespace {
 
 /// Ours: time for a plugin to bind the name that it has just removed.
 constexpr std::chrono::seconds kLinkPause{1};
+
+void warn_about(const PluginName& plugin, std::string message) {
+    log_entry({LogLevel::warning, std::move(message), {}, {{"PLUGIN_NAME", plugin.str()}}});
+}
 
 }  // namespace
 
@@ -30,10 +35,13 @@ void Publication::open(const PluginName& name, const std::shared_ptr<const Route
     auto made = sockets_.publish(name, for_engines_);
     if (!made) {
         problem_ = made.error().message;
-        log_error("plugin {} cannot be published: {}", name.str(), problem_);
+        log_entry({LogLevel::error,
+                   fmt::format("plugin {} cannot be published: {}", name.str(), problem_),
+                   message::kPluginNotPublished,
+                   {{"PLUGIN_NAME", name.str()}, {"REASON", problem_}}});
         return;
     }
-    if (!made->warning.empty()) log_warning("plugin {}: {}", name.str(), made->warning);
+    if (!made->warning.empty()) warn_about(name, fmt::format("plugin {}: {}", name.str(), made->warning));
     proxy_.publish(std::move(made->listener), route);
     Published& published =
         names_.emplace_back(Published{name, std::move(made->paths), std::move(made->warning), nullptr, nullptr});
@@ -56,7 +64,8 @@ void Publication::restore(Published& published) {
         published.warning.clear();
         watch_link(published);
     }
-    log_warning("plugin {}: {} was missing and is there now", published.name.str(), published.paths.back());
+    warn_about(published.name,
+               fmt::format("plugin {}: {} was missing and is there now", published.name.str(), published.paths.back()));
 }
 
 void Publication::restore() {

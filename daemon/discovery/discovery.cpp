@@ -21,6 +21,7 @@
 #include "daemon/discovery/search_order.h"
 #include "daemon/discovery/settling_files.h"
 #include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 
 namespace brokerd {
 namespace {
@@ -68,6 +69,7 @@ class Discovery::Impl {
 public:
     Impl(CoreLoop& loop, const DiscoverySettings& settings, IsOwnSocket is_own_socket, Changed changed)
         : loop_{loop},
+          settings_{settings},
           order_{settings.engine_socket_directory, settings.spec_directories},
           trust_{settings.allow_unsafe_files ? FileTrust::anybody : FileTrust::root_or_own},
           is_own_socket_{std::move(is_own_socket)},
@@ -76,6 +78,17 @@ public:
                         touch_name(file);
                         resolve_touched();
                     }} {}
+
+    void configure(const DiscoverySettings& settings) {
+        if (settings == settings_) return;
+        settings_ = settings;
+        tree_.reset();  // it uses the order
+        order_ = SearchOrder{settings.engine_socket_directory, settings.spec_directories};
+        trust_ = settings.allow_unsafe_files ? FileTrust::anybody : FileTrust::root_or_own;
+        // The new tree knows nothing of files that it does not find.
+        for (const auto& [name, definition] : definitions_) touched_.insert(name);
+        rescan();
+    }
 
     void rescan() {
         retry_.reset();
@@ -161,8 +174,10 @@ private:
     void meet_limit() {
         over_limit_ = true;
         if (!std::exchange(warned_, true)) {
-            log_warning("the plugin directories define more than {} plugins; the others are not looked at",
-                        kMaxDefinitions);
+            log_entry({LogLevel::warning,
+                       fmt::format("the plugin directories define more than {} plugins; the others are not looked at",
+                                   kMaxDefinitions),
+                       message::kLimitReached});
         }
     }
 
@@ -222,6 +237,7 @@ private:
     }
 
     CoreLoop& loop_;
+    DiscoverySettings settings_;
     SearchOrder order_;
     FileTrust trust_;
     IsOwnSocket is_own_socket_;
@@ -243,6 +259,10 @@ Discovery::~Discovery() = default;
 
 void Discovery::start() {
     impl_->rescan();
+}
+
+void Discovery::configure(const DiscoverySettings& settings) {
+    impl_->configure(settings);
 }
 
 void Discovery::rescan() {

@@ -18,6 +18,8 @@ struct DiscoverySettings {
     std::vector<std::string>
         spec_directories;             ///< /etc/docker/plugins, /usr/lib/docker/plugins: .spec and .json, in order
     bool allow_unsafe_files = false;  ///< skip the owner and mode checks (tests)
+
+    friend bool operator==(const DiscoverySettings&, const DiscoverySettings&) = default;
 };
 
 /// Finds legacy plugins by Docker's rule (Docker Plugin API, "Plugin discovery") and keeps that knowledge true with
@@ -40,6 +42,9 @@ public:
 
     /// The first scan: tells every definition through Changed before it returns, then watches.
     void start();
+    /// Other directories or checks from now on, which are read at once; tells what differs. The engine's socket
+    /// directory must be the same.
+    void configure(const DiscoverySettings& settings);
     /// Reads everything again, for SIGHUP and after an inotify overflow; tells what differs.
     void rescan();
 

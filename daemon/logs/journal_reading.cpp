@@ -32,7 +32,10 @@ int open_for(const std::string& id, Journal& journal) {
     if (const int problem = sd_journal_open(&opened, SD_JOURNAL_LOCAL_ONLY); problem < 0) return problem;
     journal.reset(opened);
     sd_journal_set_data_threshold(opened, log_files::kMaxMessageBytes + 64);
-    for (const std::string& match : {"PLUGIN_ID=" + id, fmt::format("_UID={}", geteuid())}) {
+    // With a stream: what brokerd itself has to say of the plugin has none.
+    for (const std::string& match :
+         {"PLUGIN_ID=" + id, fmt::format("_UID={}", geteuid()), std::string{"PLUGIN_STREAM=stdout"},
+          std::string{"PLUGIN_STREAM=stderr"}, std::string{"PLUGIN_STREAM=brokerd"}}) {
         if (const int problem = sd_journal_add_match(opened, match.data(), match.size()); problem < 0) return problem;
     }
     return 0;

@@ -9,11 +9,11 @@ namespace brokerd {
 /// syslog(3) priorities, under the names that --log-level takes.
 enum class LogLevel : int { error = 3, warning = 4, info = 6, debug = 7 };
 
-/// What is less urgent than `level` is dropped. Call before other threads start.
+/// What is less urgent than `level` is dropped from now on. Any thread.
 void set_log_level(LogLevel level) noexcept;
 [[nodiscard]] bool logs(LogLevel level) noexcept;
 
-/// One line to stderr, with the "<N>" prefix of sd-daemon(3) where stderr is the journal. Any thread.
+/// One line to where the log goes; log_entry.h is for lines with fields. Does not look at the level. Any thread.
 void write_log(LogLevel level, std::string_view text) noexcept;
 
 template <class... Args>

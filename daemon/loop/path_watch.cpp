@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "daemon/loop/inotify.h"
-#include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 
 namespace brokerd {
 namespace {
@@ -146,8 +146,11 @@ private:
         // A directory that went away since it was looked at is an event in the one above.
         if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory || complained_) return;
         complained_ = true;
-        log_warning("cannot watch {}: {}{}; changes there are not noticed by themselves", directory, error.message(),
-                    error == std::errc::no_space_on_device ? " (raise fs.inotify.max_user_watches)" : "");
+        const bool is_limit = error == std::errc::no_space_on_device;
+        log_entry({LogLevel::warning,
+                   fmt::format("cannot watch {}: {}{}; changes there are not noticed by themselves", directory,
+                               error.message(), is_limit ? " (raise fs.inotify.max_user_watches)" : ""),
+                   is_limit ? message::kLimitReached : MessageId{}});
     }
 
     void lose_interest(Id id, const std::vector<Step>& steps) {

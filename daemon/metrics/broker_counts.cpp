@@ -8,6 +8,7 @@ namespace brokerd {
 void PluginCounts::merge(const PluginCounts& other) {
     connections += other.connections;
     idle_upstreams += other.idle_upstreams;
+    max_connections += other.max_connections;
     for (const Method& method : other.methods) {
         const auto same = std::find_if(methods.begin(), methods.end(),
                                        [&](const Method& known) { return known.name == method.name; });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,10 +18,11 @@ struct PluginCounts {
         MethodCounts counts;
     };
 
-    std::uint64_t id = 0;            ///< Route::id
-    std::size_t connections = 0;     ///< of engines, to its published socket
-    std::size_t idle_upstreams = 0;  ///< kept-alive connections to the plugin
-    std::vector<Method> methods;     ///< those that were called
+    std::uint64_t id = 0;             ///< Route::id
+    std::size_t connections = 0;      ///< of engines, to its published socket
+    std::size_t idle_upstreams = 0;   ///< kept-alive connections to the plugin
+    std::vector<Method> methods;      ///< those that were called
+    std::size_t max_connections = 0;  ///< how many connections engines may have
 
     /// Adds what was counted elsewhere of the same plugin.
     void merge(const PluginCounts& other);
@@ -37,8 +39,14 @@ struct BrokerCounts {
     struct Plugin {
         std::uint64_t id = 0;
         std::string name;
-        std::string kind;   ///< as PluginView::kind
-        std::string state;  ///< as PluginView::state
+        std::string kind;            ///< as PluginView::kind
+        std::string state;           ///< as PluginView::state
+        std::uint64_t restarts = 0;  ///< as PluginView::restarts
+    };
+    /// What reading the configuration came to.
+    struct ConfigReading {
+        bool accepted = true;                                 ///< the newest time
+        std::chrono::system_clock::time_point accepted_at{};  ///< the newest that was; starting is one
     };
     struct Merged : Plugin {
         PluginCounts counts;  ///< methods by name
@@ -46,6 +54,7 @@ struct BrokerCounts {
 
     std::vector<Plugin> plugins;
     std::shared_ptr<const std::vector<ThreadCounts>> threads;
+    ConfigReading config;
 
     /// Every plugin by name, also those that were never called.
     [[nodiscard]] std::vector<Merged> merged() const;

@@ -24,6 +24,16 @@ void for_each_method(const Plugins& plugins, Write write) {
     }
 }
 
+/// Under the names that Prometheus itself has for the same.
+void write_config(PrometheusText& page, const BrokerCounts::ConfigReading& config) {
+    page.family("brokerd_config_last_reload_successful", "gauge",
+                "Whether the configuration was accepted when it was read last: 1 or 0.");
+    page.sample({}, std::uint64_t{config.accepted ? 1u : 0u});
+    page.family("brokerd_config_last_reload_success_timestamp_seconds", "gauge",
+                "When a configuration was accepted last, in seconds since the epoch.");
+    page.sample({}, seconds(config.accepted_at.time_since_epoch()));
+}
+
 void write_broker(PrometheusText& page, const Plugins& plugins) {
     page.family("brokerd_build_info", "gauge", "Always 1; the label is the version of brokerd.");
     page.sample({{"version", BROKERD_VERSION}}, std::uint64_t{1});
@@ -35,12 +45,26 @@ void write_broker(PrometheusText& page, const Plugins& plugins) {
     for (const auto& [state, count] : states) page.sample({{"state", state}}, count);
 }
 
+void write_states(PrometheusText& page, const Plugins& plugins) {
+    page.family("brokerd_plugin_state", "gauge", "Always 1; the label is the state that the plugin is in.");
+    for (const auto& plugin : plugins)
+        page.sample({{"plugin", plugin.name}, {"kind", plugin.kind}, {"state", plugin.state}}, std::uint64_t{1});
+    page.family("brokerd_plugin_restarts_total", "counter",
+                "How often a managed plugin ended by itself or could not be started, since it was enabled.");
+    for (const auto& plugin : plugins) {
+        if (plugin.kind == "managed") page.sample({{"plugin", plugin.name}}, plugin.restarts);
+    }
+}
+
 void write_plugins(PrometheusText& page, const Plugins& plugins) {
     page.family("brokerd_plugin_up", "gauge", "Whether calls are handed to the plugin: 1 or 0.");
     for (const auto& plugin : plugins)
         page.sample({{"plugin", plugin.name}}, std::uint64_t{is_in_service(plugin.state) ? 1u : 0u});
     page.family("brokerd_plugin_connections", "gauge", "Open connections of engines to the plugin's published socket.");
     for (const auto& plugin : plugins) page.sample({{"plugin", plugin.name}}, std::uint64_t{plugin.counts.connections});
+    page.family("brokerd_plugin_max_connections", "gauge", "Most connections that engines may have to the plugin.");
+    for (const auto& plugin : plugins)
+        page.sample({{"plugin", plugin.name}}, std::uint64_t{plugin.counts.max_connections});
     page.family("brokerd_plugin_idle_upstream_connections", "gauge", "Connections to the plugin that wait for a call.");
     for (const auto& plugin : plugins)
         page.sample({{"plugin", plugin.name}}, std::uint64_t{plugin.counts.idle_upstreams});
@@ -110,6 +134,8 @@ std::string metrics_page(const BrokerCounts& counts, const ProcessFigures& proce
     const Plugins plugins = counts.merged();
     PrometheusText page;
     write_broker(page, plugins);
+    write_config(page, counts.config);
+    write_states(page, plugins);
     write_plugins(page, plugins);
     write_calls(page, plugins);
     write_durations(page, plugins);

@@ -1,6 +1,6 @@
 #include "daemon/operations/configure.h"
 
-#include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 #include "daemon/operations/install.h"
 #include "daemon/operations/upkeep.h"
 
@@ -14,7 +14,12 @@ OperationResult<bool> apply_settings(PluginRecord& record, const std::vector<std
     if (!settings) return fail(Kind::invalid, settings.error().message);
     auto grant = check_granted(*record.config, *settings, record.granted, Consent::settable_values);
     if (!grant) return fail(Kind::denied, grant.error().message);
-    if (!grant->added.empty()) log_info("plugin {}: granted by \"set\": {}", record.name, describe(grant->added));
+    if (!grant->added.empty()) {
+        log_entry({LogLevel::info,
+                   fmt::format("plugin {}: granted by \"set\": {}", record.name, describe(grant->added)),
+                   {},
+                   {{"PLUGIN_NAME", record.name}, {"PLUGIN_ID", record.id}}});
+    }
     record.settings = *std::move(settings);
     record.granted = std::move(grant->granted);
     return true;

@@ -4,8 +4,16 @@
 #include <poll.h>
 
 #include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 
 namespace brokerd {
+
+void log_state_finding(const std::string& finding) {
+    log_entry({LogLevel::warning,
+               fmt::format("managed plugins: {}", finding),
+               message::kStateRepaired,
+               {{"REASON", finding}}});
+}
 
 InstalledPlugins::InstalledPlugins(PluginStore store, Listener listener)
     : store_{std::move(store)}, listener_{std::move(listener)} {
@@ -20,9 +28,14 @@ InstalledPlugins::~InstalledPlugins() {
 void InstalledPlugins::reload() {
     mailbox_.post([this](PluginStore& store) {
         const auto findings = store.reload();
-        if (!findings) log_error("managed plugins: {}", findings.error().message);
+        if (!findings) {
+            log_entry({LogLevel::error,
+                       fmt::format("managed plugins: {}", findings.error().message),
+                       message::kStateUnavailable,
+                       {{"REASON", findings.error().message}}});
+        }
         if (findings) {
-            for (const std::string& finding : *findings) log_warning("managed plugins: {}", finding);
+            for (const std::string& finding : *findings) log_state_finding(finding);
         }
         announce(store);
     });
@@ -44,7 +57,7 @@ void InstalledPlugins::serve() {
 }
 
 void InstalledPlugins::announce(PluginStore& store) {
-    for (const std::string& finding : store.take_findings()) log_warning("managed plugins: {}", finding);
+    for (const std::string& finding : store.take_findings()) log_state_finding(finding);
     listener_(store.records());
 }
 

@@ -17,6 +17,9 @@
 
 namespace brokerd {
 
+/// Logs what the store has found wrong with its state, and put right as far as it could. Any thread.
+void log_state_finding(const std::string& finding);
+
 /// The owner of what the operator asked for: the store of installed plugins, on a thread of its own, because each
 /// change waits for the disk and must be on it before anybody is told. Operations prepare their work elsewhere and come
 /// here for the step that counts.

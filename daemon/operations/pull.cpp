@@ -12,7 +12,7 @@ namespace {
 using Kind = OperationError::Kind;
 
 RepositoryClient connect(const OperationRooms& rooms, const RemoteImage& image, int cancelled) {
-    return {rooms.registries, image.reference, image.credentials, RegistryAccess::pull, cancelled};
+    return {*rooms.registries.get(), image.reference, image.credentials, RegistryAccess::pull, cancelled};
 }
 
 /// As dockerd begins its stream.

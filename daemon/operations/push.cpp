@@ -94,7 +94,7 @@ OperationResult<Pushed> push_plugin(const OperationRooms& rooms, const std::stri
     const auto image = installed_image(rooms, **record);
     if (!image) return Failure<OperationError>{image.error()};
 
-    RepositoryClient registry{rooms.registries, *target, credentials, RegistryAccess::push, cancelled};
+    RepositoryClient registry{*rooms.registries.get(), *target, credentials, RegistryAccess::push, cancelled};
     progress.tell("", fmt::format("The push refers to repository [{}]", target->name()));
     Uploads uploads{registry, rooms.blobs, other_repository(**record, *target), progress};
     for (const Descriptor& layer : image->manifest.layers) progress.tell(short_id(layer.digest), "Preparing");

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "common/current.h"
 #include "daemon/archive/limits.h"
 #include "daemon/images/blob_store.h"
 #include "daemon/logs/plugin_logs.h"
@@ -16,7 +17,7 @@ struct OperationRooms {
     InstalledPlugins& plugins;
     PluginClaims& claims;
     BlobStore& blobs;
-    const RegistrySettings& registries;
+    const Current<RegistrySettings>& registries;
     const ArchiveLimits& limits;
     PluginRuns& runs;
     const PluginLogs& logs;

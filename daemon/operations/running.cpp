@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/enumeration.h"
-#include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 #include "daemon/operations/cancelled.h"
 #include "daemon/operations/install.h"
 #include "daemon/operations/upkeep.h"
@@ -19,6 +20,10 @@ using Kind = OperationError::Kind;
 constexpr std::size_t kMostNamed = 8;
 
 const char* const kUsersUnknown = "the operation was given up before it was known who uses the plugin; try it again";
+
+void warn_about(const PluginRecord& plugin, std::string message) {
+    log_entry({LogLevel::warning, std::move(message), {}, {{"PLUGIN_NAME", plugin.name}, {"PLUGIN_ID", plugin.id}}});
+}
 
 OperationResult<PluginRecordPtr> store(const OperationRooms& rooms, PluginRecord record) {
     auto updated = rooms.plugins.change([&](PluginStore& plugins) { return plugins.update(std::move(record)); });
@@ -113,11 +118,11 @@ OperationResult<PluginRecordPtr> remove_plugin(const OperationRooms& rooms, cons
             if (record->enabled) tell(only_disabled, *record);
             return fail(Kind::failed, fmt::format("plugin {} is not removed: {}", record->name, *problem));
         }
-        log_warning("plugin {} is removed although it has not ended: {}", record->name, *problem);
+        warn_about(*record, fmt::format("plugin {} is removed although it has not ended: {}", record->name, *problem));
     }
     // Before the record: should we crash in between, nobody would know of them any more.
     if (const auto problem = rooms.logs.remove(record->id))
-        log_warning("the logs of plugin {} are left behind: {}", record->name, *problem);
+        warn_about(*record, fmt::format("the logs of plugin {} are left behind: {}", record->name, *problem));
     auto removed = rooms.plugins.change([&](PluginStore& plugins) {
         auto gone = plugins.remove(record->id);
         if (gone) tell(done, *record);  // here: from now on its name is free

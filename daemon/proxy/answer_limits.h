@@ -28,6 +28,8 @@ public:
         return found == by_method_.end() ? general_ : found->second;
     }
 
+    friend bool operator==(const AnswerLimits&, const AnswerLimits&) = default;
+
 private:
     Limit general_;
     ByMethod by_method_;

@@ -65,6 +65,10 @@ void Proxy::withdraw(std::uint64_t id) {
     for (const auto& thread : threads_) thread->withdraw(id);
 }
 
+void Proxy::set_limits(const ProxySettings& settings) {
+    for (const auto& thread : threads_) thread->set_limits(settings);
+}
+
 void Proxy::drain(std::chrono::milliseconds limit, std::function<void()> done) {
     const auto draining = std::make_shared<Draining>();
     draining->done = std::move(done);

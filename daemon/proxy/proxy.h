@@ -42,6 +42,9 @@ public:
     /// Stops listening, on all of its sockets; calls under way are finished, waiting ones are answered with an error.
     void withdraw(std::uint64_t id);
 
+    /// Other limits from now on; `threads` must be as it was.
+    void set_limits(const ProxySettings& settings);
+
     /// Before the process ends: no more connections are accepted (they wait in the backlog, for whoever has the sockets
     /// next), requests under way are finished and answered with `Connection: close`, and idle connections are closed
     /// once their client has sent nothing for a moment. `done` is called when no connection is left, or after `limit`;

@@ -9,9 +9,10 @@
 namespace brokerd {
 
 ProxyThread::ProxyThread(RouteReports reports, const ProxySettings& settings, unsigned number)
-    : reports_{std::move(reports)}, context_{settings.share(number), settings.request_limit}, thread_{[this] {
-          run();
-      }} {}
+    : reports_{std::move(reports)},
+      number_{number},
+      context_{settings.share(number), settings.request_limit},
+      thread_{[this] { run(); }} {}
 
 ProxyThread::~ProxyThread() {
     context_.loop.stop();
@@ -56,6 +57,14 @@ void ProxyThread::withdraw(std::uint64_t id) {
         RouteSlot& leaving = *slot.mapped();
         withdrawn_.insert(std::move(slot));
         leaving.withdraw([this, id] { context_.loop.post([this, id] { withdrawn_.erase(id); }); });
+    });
+}
+
+void ProxyThread::set_limits(const ProxySettings& settings) {
+    context_.loop.post([this, settings] {
+        context_.clients_per_socket = settings.share(number_);
+        context_.head_limit = settings.request_limit;
+        for (const auto& [id, slot] : slots_) slot->on_limits_changed();
     });
 }
 
@@ -104,7 +113,8 @@ void ProxyThread::collect(std::function<void(ThreadCounts)> done) {
         ThreadCounts counts;
         counts.reserve(slots_.size());
         for (const auto& [id, slot] : slots_)
-            counts.push_back({id, slot->client_count(), slot->idle_count(), copy_counts(slot->meter())});
+            counts.push_back({id, slot->client_count(), slot->idle_count(), copy_counts(slot->meter()),
+                              context_.clients_per_socket});
         done(std::move(counts));
     });
 }

@@ -29,6 +29,8 @@ public:
     void publish(std::shared_ptr<const UniqueFd> listener, std::shared_ptr<const Route> route);
     void set_route(std::shared_ptr<const Route> route);
     void withdraw(std::uint64_t id);
+    /// From now on these limits hold, but for the number of threads; connections beyond them stay.
+    void set_limits(const ProxySettings& settings);
     /// `drained` is called on this thread once no client is left; no new ones are accepted. Once only.
     void drain(std::function<void()> drained);
 
@@ -45,6 +47,7 @@ private:
     void on_slot_drained();
 
     const RouteReports reports_;
+    const unsigned number_;
     ThreadContext context_;
     // Everything below belongs to the thread.
     std::unordered_map<std::uint64_t, std::unique_ptr<RouteSlot>> slots_;

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/os/system_error.h"
-#include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 
 namespace brokerd {
 namespace {
@@ -15,6 +15,15 @@ namespace {
 constexpr int kAcceptsPerTurn = 32;
 /// Between two warnings of one plugin that descriptors have run out.
 constexpr std::chrono::seconds kWarningPause{10};
+/// Between two that it has as many clients as it may: they may be what it always has.
+constexpr std::chrono::minutes kFullPause{10};
+
+void warn_of_limit(const std::string& plugin, const std::string& what) {
+    log_entry({LogLevel::warning,
+               fmt::format("plugin {}: {}", plugin, what),
+               message::kLimitReached,
+               {{"PLUGIN_NAME", plugin}}});
+}
 
 }  // namespace
 
@@ -57,8 +66,8 @@ void RouteSlot::accept_some(int listener) {
                 // The connection stays in the backlog and the listener stays ready: look away for a while.
                 if (context_.loop.now() - warned_ > kWarningPause) {
                     warned_ = context_.loop.now();
-                    log_warning("plugin {}: no connection can be accepted for now: {}", route_->plugin,
-                                errno_text(errno));
+                    warn_of_limit(route_->plugin,
+                                  fmt::format("no connection can be accepted for now: {}", errno_text(errno)));
                 }
                 stop_listening();
                 context_.deadlines.set(*this, EventLoop::kTick);
@@ -69,8 +78,19 @@ void RouteSlot::accept_some(int listener) {
         clients_.emplace(client.get(), client);
         client->start();
         // At once, not when the next one comes: that one wakes a single thread, which must be one that takes it.
-        if (is_full()) return stop_listening();  // note_closed() listens again
+        if (is_full()) {
+            tell_full();
+            return stop_listening();  // note_closed() listens again
+        }
     }
+}
+
+void RouteSlot::tell_full() {
+    if (told_full_ && context_.loop.now() - *told_full_ < kFullPause) return;
+    told_full_ = context_.loop.now();
+    warn_of_limit(route_->plugin, fmt::format("it has {} connections on one thread, as many as max-connections allows; "
+                                              "more wait until one ends",
+                                              clients_.size()));
 }
 
 void RouteSlot::on_deadline() {
@@ -93,6 +113,11 @@ void RouteSlot::set_route(std::shared_ptr<const Route> route) {
         if (client->is_waiting()) waiting.push_back(client);
     }
     for (const auto& client : waiting) client->on_route_changed();
+}
+
+void RouteSlot::on_limits_changed() {
+    if (is_full()) return stop_listening();
+    if (!is_linked()) listen();
 }
 
 void RouteSlot::withdraw(std::function<void()> emptied) {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -42,6 +43,9 @@ public:
     /// Accepts no more, and lets each client finish what it is at; `drained` is called once no client is left, perhaps
     /// at once. The sockets stay open.
     void drain(std::function<void()> drained);
+
+    /// The context's number of clients has changed.
+    void on_limits_changed();
 
     [[nodiscard]] const Route& route() const noexcept { return *route_; }
     /// Whether a request may be forwarded now.
@@ -86,6 +90,7 @@ private:
     void listen();
     void stop_listening();
     void accept_some(int listener);
+    void tell_full();
     void on_idle_end(Upstream& ended) override;
     void drop_idle();
 
@@ -97,6 +102,7 @@ private:
     bool suspended_ = false;  ///< told the core that the plugin is down; its next Route decides
     bool wanted_ = false;
     EventLoop::Clock::time_point warned_{};  ///< of descriptors running out
+    std::optional<EventLoop::Clock::time_point> told_full_;
     PluginMeter meter_;
     std::unordered_map<Client*, std::shared_ptr<Client>> clients_;  // after meter_, which they count into
     IdlePool idle_;

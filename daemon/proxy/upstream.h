@@ -21,9 +21,9 @@ struct ThreadContext {
     ThreadContext(std::size_t clients, std::chrono::seconds head) : clients_per_socket{clients}, head_limit{head} {}
 
     /// This thread's share of the connections that one published socket may have.
-    const std::size_t clients_per_socket;
+    std::size_t clients_per_socket;
     /// From the first byte of a request's head to its end.
-    const std::chrono::seconds head_limit;
+    std::chrono::seconds head_limit;
     EventLoop loop;
     BlockPool blocks;
     SessionStore tls_sessions;

@@ -16,7 +16,7 @@
 #include "common/os/exclusive_lock.h"
 #include "common/os/system_error.h"
 #include "daemon/bundle/runtime_spec.h"
-#include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 #include "daemon/runtime/bundle_directory.h"
 #include "daemon/runtime/cgroup_driver.h"
 #include "daemon/runtime/host_mounts.h"
@@ -89,14 +89,18 @@ std::string reap(const UniqueFd& shim) {
                                      : fmt::format("was killed by signal {}", how.si_status);
 }
 
+void warn_about(const std::string& id, std::string message) {
+    log_entry({LogLevel::warning, std::move(message), {}, {{"PLUGIN_ID", id}}});
+}
+
 void warn(const std::string& id, const std::string& message) {
-    log_warning("what plugin {} has left cannot all be removed: {}", id, message);
+    warn_about(id, fmt::format("what plugin {} has left cannot all be removed: {}", id, message));
 }
 
 }  // namespace
 
 ContainerJobs::ContainerJobs(const RuntimeSettings& settings, const Cancellation& cancellation)
-    : settings_{settings}, cancellation_{cancellation} {
+    : settings_{settings}, runtime_{settings.runtime}, cancellation_{cancellation} {
     settings_.state_root = canonical(settings_.state_root);  // as /proc/self/mountinfo shows it
     settings_.runtime_root = canonical(settings_.runtime_root);
 }
@@ -113,7 +117,7 @@ bool ContainerJobs::logs_to_journal() const {
 }
 
 OciRuntime ContainerJobs::runtime() const {
-    return {settings_.runtime, settings_.runtime_root + "/runtime-state", cgroup_driver() == CgroupDriver::systemd,
+    return {runtime_name(), settings_.runtime_root + "/runtime-state", cgroup_driver() == CgroupDriver::systemd,
             cancellation_};
 }
 
@@ -247,7 +251,8 @@ Result<RunningContainer> ContainerJobs::take_over(const std::string& id, const U
     // Somebody holds the lock who cannot be told for sure. No number is signalled on suspicion: what is killed is what
     // is in the plugin's control group. The shim ends after the plugin.
     kill_all(id);
-    if (!lock_exclusively(lock.get())) log_warning("plugin {}: its shim does not end; it is forgotten", id);
+    if (!lock_exclusively(lock.get()))
+        warn_about(id, fmt::format("plugin {}: its shim does not end; it is forgotten", id));
     remove_all(id);
     return fail("what runs cannot be proven to be this plugin, and has been ended");
 }
@@ -255,14 +260,15 @@ Result<RunningContainer> ContainerJobs::take_over(const std::string& id, const U
 PluginExit ContainerJobs::finish(const std::string& id, const RunningContainer& container) const {
     const PluginPlaces where = places(id);
     if (!has_ended(container.shim)) {
-        log_warning("plugin {}: its shim does not end by itself, and is killed", id);
+        warn_about(id, fmt::format("plugin {}: its shim does not end by itself, and is killed", id));
         send_signal(container.shim, SIGKILL);
         [[maybe_unused]] const bool ended = wait_for_end(container.shim, kKillPatience);
     }
     const std::string shim_end = reap(container.shim);
     send_signal(container.plugin, SIGKILL);  // where the shim ended first; nobody would see its end
     if (!wait_for_end(container.plugin, kKillPatience))
-        log_warning("plugin {}: its process {} does not end, although it was killed", id, container.pid);
+        warn_about(id,
+                   fmt::format("plugin {}: its process {} does not end, although it was killed", id, container.pid));
     const auto lock = open_lock(where.lock);
     if (lock) [[maybe_unused]]
         const bool locked = lock_exclusively(lock->get());

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/current.h"
 #include "common/os/unique_fd.h"
 #include "common/result.h"
 #include "daemon/managed/plugin_record.h"
@@ -55,6 +56,10 @@ public:
     [[nodiscard]] CgroupDriver cgroup_driver() const;
     [[nodiscard]] bool logs_to_journal() const;
     [[nodiscard]] OciRuntime runtime() const;
+    /// The path or name that runtime() has now.
+    [[nodiscard]] std::string runtime_name() const { return *runtime_.get(); }
+    /// For what begins from now on.
+    void use_runtime(std::string path_or_name) { runtime_.set(std::move(path_or_name)); }
     [[nodiscard]] Result<std::string> shim() const;
     [[nodiscard]] PluginPlaces places(const std::string& id) const { return {settings_, id}; }
 
@@ -67,7 +72,8 @@ private:
     void remove_all(const std::string& id) const;
     void remove_from_runtime(const std::string& id) const;
 
-    RuntimeSettings settings_;
+    RuntimeSettings settings_;  ///< but for the runtime
+    Current<std::string> runtime_;
     const Cancellation& cancellation_;
     mutable std::once_flag driver_chosen_;
     mutable CgroupDriver driver_ = CgroupDriver::cgroupfs;

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "daemon/archive/remove_tree.h"
-#include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 #include "daemon/runtime/container_jobs.h"
 #include "daemon/runtime/host_mounts.h"
 #include "daemon/runtime/plugin_cgroup.h"
@@ -17,7 +17,10 @@ namespace brokerd {
 namespace {
 
 void warn(const std::string& id, const std::string& message) {
-    log_warning("what plugin {} has left cannot all be removed: {}", id, message);
+    log_entry({LogLevel::warning,
+               fmt::format("what plugin {} has left cannot all be removed: {}", id, message),
+               {},
+               {{"PLUGIN_ID", id}}});
 }
 
 bool exists(const std::string& path) {

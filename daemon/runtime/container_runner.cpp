@@ -13,6 +13,7 @@
 #include "daemon/bundle/seccomp_profile.h"
 #include "daemon/loop/io_source.h"
 #include "daemon/loop/log.h"
+#include "daemon/loop/log_entry.h"
 #include "daemon/loop/workers.h"
 #include "daemon/runtime/bundle_directory.h"
 #include "daemon/runtime/cancellation.h"
@@ -38,6 +39,13 @@ Result<Value> guarded(Job job) {
     }
 }
 
+void warn_that_none_runs(const std::string& reason) {
+    log_entry({LogLevel::warning,
+               fmt::format("managed plugins cannot run: {}", reason),
+               message::kCannotRunPlugins,
+               {{"REASON", reason}}});
+}
+
 }  // namespace
 
 class ContainerRunner::Impl {
@@ -52,6 +60,7 @@ public:
     Impl& operator=(const Impl&) = delete;
 
     void begin();
+    void use_runtime(std::string path_or_name);
     void start(PluginRecordPtr plugin, Started started, Ended ended);
     void adopt(const std::string& id, Started started, Ended ended);
     void finish(const std::string& id, std::shared_ptr<const RunningContainer> container,
@@ -73,14 +82,8 @@ public:
     [[nodiscard]] std::string description() const;
 
 private:
-    /// What there is on this host; asked once, in the background.
-    struct HostFindings {
-        Result<RuntimeVersion> version;
-        CgroupDriver driver = CgroupDriver::cgroupfs;
-        std::string filter_problem;  ///< with the profile of system calls
-    };
-    [[nodiscard]] HostFindings look_around() const;
-    void note(const HostFindings& found);
+    /// Asks, in the background, what there is on this host.
+    void look_around();
     /// Jobs for one plugin are done one after the other.
     template <class Job, class Then>
     void in_turn(const std::string& id, Job job, Then then);
@@ -90,7 +93,7 @@ private:
     CoreLoop& loop_;
     const RuntimeSettings settings_;
     const Cancellation cancellation_;
-    const ContainerJobs jobs_;
+    ContainerJobs jobs_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::map<std::string, std::deque<std::function<void()>>> turns_;  ///< by ID; the first of each is under way
     std::vector<std::string> survivors_;
@@ -187,25 +190,43 @@ void ContainerRunner::Impl::next_turn(const std::string& id) {
 void ContainerRunner::Impl::begin() {
     for (const char* const directory : {"/exec", "/bundles", "/runtime-state"}) {
         const auto made = make_private_directories(settings_.runtime_root + directory);
-        if (!made) log_warning("managed plugins cannot run: {}", made.error().message);
+        if (!made) warn_that_none_runs(made.error().message);
     }
-    // Those that have ended meanwhile, too: their adoption clears away what they left, and whoever stops or removes them
-    // waits for that.
+    // Those that have ended meanwhile, too: their adoption clears away what they left, and whoever stops or removes
+    // them waits for that.
     for (const ContainerJobs::Found& found : jobs_.find_bundles()) {
-        if (!found.lives) log_info("plugin {} ended while brokerd was away", found.id);
+        if (!found.lives) {
+            log_entry({LogLevel::info,
+                       fmt::format("plugin {} ended while brokerd was away", found.id),
+                       {},
+                       {{"PLUGIN_ID", found.id}}});
+        }
         survivors_.push_back(found.id);
     }
+    look_around();
+}
+
+void ContainerRunner::Impl::use_runtime(std::string path_or_name) {
+    if (path_or_name == jobs_.runtime_name()) return;
+    jobs_.use_runtime(std::move(path_or_name));
+    version_.clear();
+    host_problem_.clear();
+    look_around();
+}
+
+void ContainerRunner::Impl::look_around() {
     run(
         [this] {
             return std::pair{jobs_.runtime().probe(), jobs_.cgroup_driver()};
         },
-        [this](std::pair<Result<RuntimeVersion>, CgroupDriver> found) {
+        [this, asked = jobs_.runtime_name()](std::pair<Result<RuntimeVersion>, CgroupDriver> found) {
             driver_ = found.second;
+            if (asked != jobs_.runtime_name()) return;  // another one has been chosen meanwhile
             if (found.first) {
                 version_ = found.first->str();
             } else {
                 host_problem_ = found.first.error().message;
-                log_warning("managed plugins cannot run: {}", host_problem_);
+                warn_that_none_runs(host_problem_);
             }
         });
 }
@@ -257,12 +278,12 @@ void ContainerRunner::Impl::kill_all(const std::string& id) {
 
 std::string ContainerRunner::Impl::problem() const {
     if (const auto shim = jobs_.shim(); !shim) return shim.error().message;
-    const auto runtime = OciRuntime{settings_.runtime, {}, false, cancellation_}.path();
+    const auto runtime = OciRuntime{jobs_.runtime_name(), {}, false, cancellation_}.path();
     return runtime ? host_problem_ : runtime.error().message;
 }
 
 std::string ContainerRunner::Impl::description() const {
-    std::string text = version_.empty() ? settings_.runtime : version_;
+    std::string text = version_.empty() ? jobs_.runtime_name() : version_;
     if (driver_) text += *driver_ == CgroupDriver::systemd ? ", cgroups by systemd" : ", cgroups by the runtime";
     return text + (jobs_.logs_to_journal() ? ", logs in the journal" : ", logs in files");
 }
@@ -284,6 +305,10 @@ std::vector<std::string> ContainerRunner::survivors() {
 
 void ContainerRunner::adopt(const std::string& id, Started started, Ended ended) {
     impl_->adopt(id, std::move(started), std::move(ended));
+}
+
+void ContainerRunner::use_runtime(std::string path_or_name) {
+    impl_->use_runtime(std::move(path_or_name));
 }
 
 std::string ContainerRunner::problem() const {

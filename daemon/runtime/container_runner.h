@@ -27,6 +27,9 @@ public:
     [[nodiscard]] std::vector<std::string> survivors() override;
     void adopt(const std::string& id, Started started, Ended ended) override;
 
+    /// Another OCI runtime, for what begins from now on; plugins that run go on.
+    void use_runtime(std::string path_or_name);
+
     /// Why no plugin can be started on this host, and what to do ("no OCI runtime: …"); empty: nothing known.
     [[nodiscard]] std::string problem() const;
     /// For the log and the doctor: "runc 1.1.5, cgroups by systemd, logs in the journal"; what is not known yet (it is

@@ -1,19 +1,14 @@
 #include "daemon/shim/journal_output.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <chrono>
 #include <utility>
 
 namespace brokerd {
 namespace {
 
 /// Ours: journald falls behind for moments only, unless it is stuck. The plugin's pipe bears that long.
-constexpr int kPatience = 100;  // milliseconds
+constexpr std::chrono::milliseconds kPatience{100};
 
 /// A value that cannot begin another field.
 std::string one_line(std::string text) {
@@ -29,9 +24,9 @@ iovec piece(std::string_view bytes) {
 }  // namespace
 
 JournalOutput::JournalOutput(const std::string& id, const std::string& name, std::string socket)
-    : socket_path_{std::move(socket)},
-      identity_{"SYSLOG_IDENTIFIER=" + one_line(name) + "\nPLUGIN_NAME=" + one_line(name) +
-                "\nPLUGIN_ID=" + one_line(id) + '\n'} {}
+    : identity_{"SYSLOG_IDENTIFIER=" + one_line(name) + "\nPLUGIN_NAME=" + one_line(name) +
+                "\nPLUGIN_ID=" + one_line(id) + '\n'},
+      socket_{std::move(socket)} {}
 
 const std::array<iovec, 3>& JournalOutput::datagram(const LogRecord& record) {
     const bool warns = record.source == LogRecord::Source::broker;
@@ -46,47 +41,9 @@ const std::array<iovec, 3>& JournalOutput::datagram(const LogRecord& record) {
 }
 
 bool JournalOutput::write(const LogRecord& record) {
-    const std::array<iovec, 3>& pieces = datagram(record);
-    const bool fresh = !socket_;
-    if (fresh && !connect()) {
-        failing_ = true;
-        return false;
-    }
-    bool sent = send(pieces, !failing_);
-    // journald may have been started anew, with another socket.
-    const bool gone = !sent && (errno == ECONNREFUSED || errno == ENOTCONN || errno == ECONNRESET || errno == EPIPE);
-    if (gone) socket_.reset();
-    if (gone && !fresh && connect()) sent = send(pieces, !failing_);
-    failing_ = !sent;
-    return sent;
-}
-
-bool JournalOutput::connect() {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (socket_path_.size() >= sizeof address.sun_path) return false;
-    std::copy(socket_path_.begin(), socket_path_.end(), address.sun_path);
-    UniqueFd fresh{socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-    if (!fresh) return false;
-    if (::connect(fresh.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return false;
-    socket_ = std::move(fresh);
-    return true;
-}
-
-bool JournalOutput::send(const std::array<iovec, 3>& pieces, bool may_wait) {
-    msghdr message{};
-    message.msg_iov = const_cast<iovec*>(pieces.data());
-    message.msg_iovlen = pieces.size();
-    for (int tries = 0;; ++tries) {
-        if (sendmsg(socket_.get(), &message, MSG_NOSIGNAL) >= 0) return true;
-        if (errno == EINTR) continue;
-        if (errno != EAGAIN || !may_wait || tries > 0) return false;
-        pollfd room{socket_.get(), POLLOUT, 0};
-        if (poll(&room, 1, kPatience) <= 0) {
-            errno = EAGAIN;
-            return false;
-        }
-    }
+    using std::chrono::milliseconds;
+    failing_ = !socket_.send(datagram(record), failing_ ? milliseconds{0} : kPatience);
+    return !failing_;
 }
 
 }  // namespace brokerd

@@ -5,21 +5,19 @@
 #include <array>
 #include <string>
 
-#include "common/os/unique_fd.h"
+#include "common/os/journal_socket.h"
 #include "daemon/shim/log_output.h"
 
 namespace brokerd {
 
-/// Writes to systemd's journal, in its native protocol (systemd.io, JOURNAL_NATIVE_PROTOCOL): a datagram of lines
-/// FIELD=value. Not through sd_journal_sendv(3): that one waits for as long as journald does not read, and a plugin
-/// would wait with it; and it reports success where there is no journal. Thread: one.
+/// Writes to systemd's journal: a datagram of lines FIELD=value for each line, see JournalSocket. Thread: one.
 ///
 /// PLUGIN_ID and PLUGIN_NAME say whose line it is, PLUGIN_STREAM stdout or stderr, PLUGIN_PARTIAL=1 that the line goes
 /// on. Both streams have the priority "info", as systemd gives it to what services write: nearly all programs that log
 /// at all write everything to stderr, and `journalctl -p err` should find errors.
 class JournalOutput final : public LogOutput {
 public:
-    static constexpr const char* kSocket = "/run/systemd/journal/socket";
+    static constexpr const char* kSocket = JournalSocket::kPath;
 
     JournalOutput(const std::string& id, const std::string& name, std::string socket = kSocket);
 
@@ -30,14 +28,10 @@ public:
     [[nodiscard]] const std::array<iovec, 3>& datagram(const LogRecord& record);
 
 private:
-    [[nodiscard]] bool connect();
-    [[nodiscard]] bool send(const std::array<iovec, 3>& pieces, bool may_wait);
-
-    const std::string socket_path_;
     const std::string identity_;  ///< the fields that are always the same
     std::string head_;            ///< of the datagram, to "MESSAGE="
     std::array<iovec, 3> pieces_{};
-    UniqueFd socket_;
+    JournalSocket socket_;
     bool failing_ = false;
 };
 

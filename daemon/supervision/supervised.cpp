@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/duration_text.h"
 #include "common/plugin_name.h"
 
 namespace brokerd {
@@ -13,21 +14,11 @@ namespace {
 using std::chrono::milliseconds;
 using Phase = PluginRun::Phase;
 
-/// "0.2 s", "34 s", "5 min", "3 h", "12 days".
-std::string span_text(milliseconds span) {
-    const auto seconds = static_cast<double>(span.count()) / 1000;
-    if (seconds < 10) return fmt::format("{:.2g} s", seconds);
-    if (seconds < 120) return fmt::format("{:.0f} s", seconds);
-    if (seconds < 2 * 3600) return fmt::format("{:.0f} min", seconds / 60);
-    if (seconds < 48 * 3600) return fmt::format("{:.0f} h", seconds / 3600);
-    return fmt::format("{:.0f} days", seconds / 86400);
-}
-
 /// What goes between how a plugin ended and its last words. That it runs is reported a little late, so that its end may
 /// come before; where the wall clock has been set back meanwhile, nothing is said.
 std::string life_text(milliseconds ran) {
     if (ran < -std::chrono::minutes{1}) return {};
-    return ran < milliseconds{10} ? " right after its start" : fmt::format(" {} after its start", span_text(ran));
+    return ran < milliseconds{10} ? " right after its start" : fmt::format(" {} after its start", duration_text(ran));
 }
 
 bool same_record(const PluginRecordPtr& one, const PluginRecordPtr& other) {
@@ -198,7 +189,7 @@ void Supervisor::Supervised::kill() {
     start_timer(owner_.settings_.kill_patience, &Supervised::get_stuck);
     plugin_->kill();
     enter(Phase::stopping, fmt::format("it did not end within {} of SIGTERM and was sent SIGKILL",
-                                       span_text(owner_.settings_.stop_grace)));
+                                       duration_text(owner_.settings_.stop_grace)));
 }
 
 void Supervisor::Supervised::get_stuck() {
@@ -248,7 +239,7 @@ std::string Supervisor::Supervised::stuck_text() const {
     return fmt::format(
         "its process {} has not ended {} after SIGKILL: the kernel holds it, mostly for a mount or a device "
         "that does not answer{}",
-        run_.pid, span_text(owner_.settings_.kill_patience),
+        run_.pid, duration_text(owner_.settings_.kill_patience),
         wanted_ ? "; it is started again as soon as it has ended" : "");
 }
 

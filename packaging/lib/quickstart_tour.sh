@@ -109,6 +109,9 @@ tour_questions() {
     expect mobyfs "the plugin"
     show "pluginctl call mobyfs VolumeDriver.Get '{\"Name\": \"photos\"}'"
     expect photos "the volume"
+    remark "What is called, how often and how long; Prometheus gets the same (packaging/docs/monitoring.md):"
+    show 'pluginctl stats --no-stream'
+    expect 'mobyfs +[1-9]' "the calls of mobyfs"
 }
 
 tour_doctor() {

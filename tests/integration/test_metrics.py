@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -12,7 +13,9 @@ import threading
 import pytest
 from harness import prometheus, unix_http
 from harness.brokerd import PLUGINCTL
+from harness.managed import succeed
 from harness.raw_plugin import RawPlugin, answer
+from harness.running import enable_sample
 from harness.waiting import wait_until
 
 OUTCOMES = ("ok", "plugin_error", "broker_error", "client_gone")
@@ -87,7 +90,25 @@ def test_numbers_are_those_of_what_was_called(busy):
     assert {name: prometheus.value(families, "brokerd_plugin_up", plugin=name) for name in ("mobyfs", "absent", "invalid")} == {
         "mobyfs": 1, "absent": 0, "invalid": 0}
     assert prometheus.value(families, "brokerd_plugins", state="failed") == 1
+    assert {name: prometheus.value(families, "brokerd_plugin_state", plugin=name, kind="legacy", state=state) for name, state in (
+        ("mobyfs", "active"), ("absent", "failed"), ("invalid", "invalid"))} == {"mobyfs": 1, "absent": 1, "invalid": 1}
+    assert len(families["brokerd_plugin_state"]) == 3 and not families["brokerd_plugin_restarts_total"]
+    assert prometheus.value(families, "brokerd_plugin_max_connections", plugin="mobyfs") == 4096
     assert not any(("plugin", "invalid") in key for key in families["brokerd_plugin_calls_total"])
+
+
+def test_restarts_of_a_managed_plugin_are_counted(broker):
+    broker = broker(threads=2, extra=["--live-restore=false", "--max-connections", "5"]).start()
+    running = enable_sample(broker, "acme/sample")
+    families, name = metrics(broker), "acme/sample:latest"
+    assert prometheus.value(families, "brokerd_plugin_restarts_total", plugin=name) == 0
+    assert prometheus.value(families, "brokerd_plugin_max_connections", plugin=name) == 5  # of both threads together
+    os.kill(running["Pid"], signal.SIGKILL)
+    wait_until(lambda: prometheus.value(metrics(broker), "brokerd_plugin_restarts_total", plugin=name) == 1, "a restart that is counted")
+    broker.wait_state("acme/sample", "running")
+    assert prometheus.value(metrics(broker), "brokerd_plugin_state", plugin=name, kind="managed", state="running") == 1
+    succeed(broker.pluginctl("disable", "acme/sample"))
+    assert not any(("plugin", name) in key for family in metrics(broker).values() for key in family)  # not wanted, so not down
 
 
 def test_calls_in_flight_are_seen(raw):
@@ -244,6 +265,25 @@ def test_the_process_tells_of_itself(busy):
     assert abs(prometheus.value(families, "process_start_time_seconds") - started) < 60
     version = re.search(r"[\d.]+", broker.pluginctl("--version").stdout)[0]
     assert prometheus.value(families, "brokerd_build_info", version=version) == 1
+
+
+def test_a_refused_configuration_is_seen(busy):
+    broker, _ = busy
+    file = broker.directory / "brokerd.conf"
+
+    def reading():
+        families = metrics(broker)
+        return (prometheus.value(families, "brokerd_config_last_reload_successful"),
+                prometheus.value(families, "brokerd_config_last_reload_success_timestamp_seconds"))
+
+    accepted, started = reading()
+    assert accepted == 1 and abs(started - prometheus.value(metrics(broker), "process_start_time_seconds")) < 60
+    file.write_text("nonsense = 1\n")
+    broker.reload()
+    wait_until(lambda: reading() == (0, started), "the refusal")
+    file.write_text("")
+    broker.reload()
+    wait_until(lambda: reading()[0] == 1 and reading()[1] > started, "a configuration that is accepted again")
 
 
 def test_readers_in_a_crowd_all_get_the_numbers(busy):

@@ -22,11 +22,31 @@ import sys
 import tempfile
 import time
 
-# systemd and its bus, what runs plugins, and the libraries of brokerd.
+# systemd and its bus, what runs plugins, the libraries of brokerd, engines, and python3 for mobyfs.
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "runc", "procps", "libfmt9", "libcpp-httplib0.11", "libarchive13", "libssl3",
-            "libseccomp2", "libsystemd0", "zlib1g")
+            "libseccomp2", "libsystemd0", "zlib1g", "fuse3", "docker.io", "podman", "python3")
+# apt installs them, because debootstrap takes the first of each choice among dependencies, and podman's do not fit so. Nothing
+# is started in there.
+INSTALLATION = """
+    set -e
+    export DEBIAN_FRONTEND=noninteractive
+    root=$1
+    debootstrap --variant=minbase bookworm "$root" "$2"
+    shift 2
+    printf '#!/bin/sh\\nexit 101\\n' >"$root/usr/sbin/policy-rc.d"
+    chmod 755 "$root/usr/sbin/policy-rc.d"
+    mount -t proc proc "$root/proc"
+    chroot "$root" apt-get -q -y -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Use-Pty=0 install --no-install-recommends "$@"
+    chroot "$root" apt-get clean
+    rm "$root/usr/sbin/policy-rc.d"
+"""
+# What of it is for the tests that want it; the others boot faster without.
+ENGINES = ("containerd.service", "docker.service", "docker.socket", "podman.service", "podman.socket", "podman-auto-update.timer",
+           "podman-auto-update.service", "podman-restart.service")
 CACHE = pathlib.Path(os.environ.get("BROKERD_TEST_CACHE", "/var/cache/brokerd-tests"))
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
+# File systems of their own: engines lay overlays of their own over these, and the journal is read from outside.
+DISKS = {"journal": "/var/log/journal", "brokerd": "/var/lib/brokerd", "docker": "/var/lib/docker", "containers": "/var/lib/containers"}
 PATIENCE_SECONDS = 120  # for what takes seconds on a machine that has nothing else to do
 # nspawn hands on the controllers of cgroup v1 read-only; on a host they are not.
 FIRST_PROCESS = 'for group in /sys/fs/cgroup/*/; do mount -o remount,bind,rw "$group"; done; exec /lib/systemd/systemd'
@@ -57,9 +77,10 @@ def make_tree():
         unfinished = pathlib.Path(tempfile.mkdtemp(prefix="unfinished.", dir=CACHE))
         try:
             unfinished.chmod(0o755)
-            # The mounts that debootstrap makes vanish with the namespace.
-            subprocess.run(["unshare", "--mount", "--propagation", "private", "debootstrap", "--variant=minbase",
-                            f"--include={','.join(PACKAGES)}", "bookworm", unfinished, mirror()], check=True, stdin=subprocess.DEVNULL)
+            # Mounts and processes of the installation end with its namespaces.
+            subprocess.run(["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", INSTALLATION,
+                            "sh", unfinished, mirror(), *PACKAGES], check=True, stdin=subprocess.DEVNULL)
+            _run("systemctl", f"--root={unfinished}", "disable", *ENGINES)
             unfinished.rename(tree())
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -91,11 +112,12 @@ class Machine:
 
     def __init__(self, installed, unified=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="b.", dir="/tmp"))
-        # What stays from one boot to the next. Not on the disk: journald waits for one at the worst moments.
+        # What it writes. Not on the disk: journald waits for one at the worst moments.
         self.kept = pathlib.Path(tempfile.mkdtemp(prefix="b.", dir="/dev/shm"))
         self.journal_directory = self.kept / "journal"
-        for path in (self.journal_directory, self.kept / "state", self.directory / "root", self.directory / "layers"):
-            path.mkdir()
+        for name in ("upper", "work", *DISKS):
+            (self.kept / name).mkdir()
+        (self.directory / "root").mkdir()
         self.name = f"brokerd-test-{secrets.token_hex(4)}"
         self.process = None
         self.leader = None  # the number of its first process, seen from here
@@ -152,9 +174,16 @@ class Machine:
         return (self.directory / "console").read_text(errors="replace")
 
     def power_off(self):
-        """As an operator does it; returns when the last process has ended. It may be booted again then: the journal and
-        /var/lib/brokerd are kept, all else is as it was installed."""
+        """As an operator does it; returns when the last process has ended. It may be booted again then, with what it wrote."""
         self.run("systemctl", "poweroff", "--no-wall")
+        self._ended()
+
+    def pull_the_plug(self):
+        """Every process of it ends at once. It may be booted again."""
+        _kill(self.leader)
+        self._ended()
+
+    def _ended(self):
         self.process.wait(PATIENCE_SECONDS)
         self.leader = None
         self._empty_groups()
@@ -174,20 +203,22 @@ class Machine:
         for directory in (self.directory, self.kept):
             shutil.rmtree(directory)
 
+    @property
+    def _devices(self):
+        return [f"--bind={path}" for path in ("/dev/fuse",) if os.path.exists(path)]
+
     def boot(self):
         """Returns when systemd has started everything. For a machine that has been powered off."""
         assert tree().exists(), f"there is no {tree()}; make it: sudo tests/system/booted.py"
         environment = {key: value for key, value in os.environ.items() if key != "LANG"}
         if self._unified:
             environment["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
-        # The layers are in a mount namespace that ends with nspawn. Its /run is private, too: nspawn leaves things there.
+        # The overlay is in a mount namespace that ends with nspawn. Its /run is private, too: nspawn leaves things there.
         script = """
             set -e
             mount -t tmpfs -o mode=755 tmpfs /run
-            mount -t tmpfs -o mode=755 tmpfs "$1/layers"
-            mkdir "$1/layers/upper" "$1/layers/work"
-            mount -t overlay -o "lowerdir=$2:$3,upperdir=$1/layers/upper,workdir=$1/layers/work" overlay "$1/root"
-            shift 3
+            mount -t overlay -o "lowerdir=$2:$3,upperdir=$4/upper,workdir=$4/work" overlay "$1/root"
+            shift 4
             exec "$@"
         """
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications, open(self.directory / "console", "wb") as console:
@@ -197,9 +228,10 @@ class Machine:
             environment["NOTIFY_SOCKET"] = str(self.directory / "notify.sock")
             self.process = subprocess.Popen(
                 ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", self.directory, self._installed, tree(),
-                 "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--machine={self.name}", "--hostname=broker",
+                 self.kept, "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--machine={self.name}", "--hostname=broker",
                  "--directory", self.directory / "root", "--private-network", "--capability=all", "--system-call-filter=@keyring bpf",
-                 f"--bind={self.journal_directory}:/var/log/journal", f"--bind={self.kept / 'state'}:/var/lib/brokerd", "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--kill-signal=SIGRTMIN+3", "--console=pipe",
+                 *(f"--bind={self.kept / name}:{path}" for name, path in DISKS.items()), *self._devices, "--resolv-conf=off",
+                 "--timezone=off", "--link-journal=no", "--kill-signal=SIGRTMIN+3", "--console=pipe",
                  "/bin/sh", "-c", FIRST_PROCESS],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, preexec_fn=self._enter_groups)
             self.leader = self._leader(notifications)

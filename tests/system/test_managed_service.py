@@ -4,13 +4,11 @@ tree of that system is made from the package mirror once (booted.py)."""
 import json
 import os
 import pathlib
-import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 import pytest
 
@@ -19,17 +17,16 @@ sys.path[:0] = [str(ROOT / "tests" / "integration"), str(ROOT / "tests" / "syste
 
 import booted  # noqa: E402
 from call_load import CallLoad  # noqa: E402
-from harness.plugin_images import make_plugin  # noqa: E402
 from harness.unix_http import ACCEPT, Connection  # noqa: E402
 from harness.waiting import wait_until  # noqa: E402
+from inside import (BUILD, LAST_LOOK, ORDERLY, PATIENCE, add_plugin, add_unit, assert_lost_only, assert_none_left, crash,  # noqa: E402
+                    end_of, host_pid, inodes, inspect, kill, last_look, main_pid, published, report, restart, scope_of, script,
+                    short_watchdog, wait_another, wait_running)
 
 pytestmark = pytest.mark.skipif(not os.environ.get("BROKERD_SYSTEM_TESTS"), reason="runs with packaging/test --system")
 
-BUILD = pathlib.Path(os.environ.get("BROKERD_BUILD", ROOT / "build" / "release")).resolve()
-SAMPLE = BUILD / "tests" / "fixtures" / "sample_plugin" / "sample-plugin"
 NAME = "acme/steady"  # runs all the time, and numbers its lines: what is missing can be seen
 STEADY = 'i=0; while /bin/busybox sleep 0.1; do i=$((i+1)); echo "tick $i"; echo "tock $i" >&2; done & exec /bin/sample'
-PATIENCE = 60
 CALLS = int(os.environ.get("BROKERD_SYSTEM_CALLS", "75"))  # between two ends of brokerd
 
 
@@ -38,57 +35,6 @@ def installed():
     with tempfile.TemporaryDirectory(prefix="b.", dir="/tmp") as place:
         booted.install(BUILD, place)
         yield pathlib.Path(place)
-
-
-def add_plugin(machine, name, behaviour="", config=None):
-    """Installs the sample plugin, disabled."""
-    environment = [{"name": key, "description": "", "settable": ["value"], "value": value}
-                   for key, value in (("BEHAVIOUR", behaviour), ("VOLUMES", "/data"))]
-    image = machine.root / "root" / name.replace("/", "-")
-    make_plugin(image, {"env": environment, **(config or {})},
-                {"bin/sample": SAMPLE.read_bytes(), "bin/busybox": pathlib.Path("/bin/busybox").read_bytes()})
-    (image / "rootfs/bin/busybox").chmod(0o755)
-    machine.succeed("pluginctl", "create", name, f"/root/{image.name}")
-
-
-def script(text):
-    return {"entrypoint": ["/bin/busybox", "sh", "-c", text]}
-
-
-def inspect(machine, name=NAME):
-    return json.loads(machine.succeed("pluginctl", "inspect", name))[0]["Broker"]
-
-
-def wait_running(machine, name=NAME):
-    def running():
-        plugin = inspect(machine, name)
-        return plugin if plugin["State"] == "running" else None
-    return wait_until(running, lambda: f"running {name}: {inspect(machine, name)}", PATIENCE, 0.1)
-
-
-def main_pid(machine):
-    return int(machine.show("brokerd.service", "MainPID"))
-
-
-def wait_another(machine, old):
-    """Until brokerd is up again, and another process than `old`."""
-    wait_until(lambda: main_pid(machine) not in (0, old) and machine.show("brokerd.service", "ActiveState") == "active",
-               lambda: machine.run("systemctl", "status", "brokerd").stdout, PATIENCE, 0.05)
-
-
-def restart(machine):
-    machine.succeed("systemctl", "restart", "brokerd.service")
-
-
-def crash(machine):
-    """kill -9 of brokerd, which systemd starts again."""
-    old = main_pid(machine)
-    machine.succeed("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "brokerd.service")
-    wait_another(machine, old)
-
-
-def scope_of(plugin):
-    return f"brokerd-{plugin['Id']}.scope"
 
 
 def cgroups(machine, pid):
@@ -106,14 +52,6 @@ def systemd_cgroup(machine, pid):
 
 def shim_pid(machine, plugin):
     return json.loads((machine.root / f"run/brokerd/bundles/{plugin['Id']}/running").read_text())["ShimPid"]
-
-
-def published(machine, plugin):
-    return [machine.root / path.lstrip("/") for path in plugin["Published"]]
-
-
-def inodes(machine, plugin):
-    return [path.stat().st_ino for path in published(machine, plugin)]
 
 
 def lines_of(machine, name, *matches):
@@ -147,7 +85,7 @@ def test_systemd_has_nothing_to_say_about_the_units(machine):
 
 
 def test_a_plugin_runs_in_a_scope_and_its_shim_with_brokerd(machine):
-    plugin = wait_running(machine)
+    plugin = wait_running(machine, NAME)
     assert machine.succeed("pluginctl", "call", NAME, "VolumeDriver.List", "{}").strip() == '{"Volumes":[],"Err":""}'
     assert systemd_cgroup(machine, plugin["Pid"]).endswith(f"/brokerd.slice/{scope_of(plugin)}")
     assert systemd_cgroup(machine, shim_pid(machine, plugin)).endswith("/system.slice/brokerd.service")
@@ -167,7 +105,7 @@ def test_a_plugin_that_cannot_start_leaves_no_scope(machine):
 
 
 def test_the_journal_knows_plugin_and_stream(machine):
-    plugin = wait_running(machine)
+    plugin = wait_running(machine, NAME)
     wait_until(lambda: "tock 1" in lines_of(machine, NAME), "line of the plugin", PATIENCE, 0.1)
     for stream, text in (("stdout", "tick 1"), ("stderr", "tock 1")):
         entries = machine.journal(f"PLUGIN_NAME={NAME}:latest", f"PLUGIN_ID={plugin['Id']}", f"PLUGIN_STREAM={stream}")
@@ -214,11 +152,11 @@ def test_logs_go_on_when_journald_is_restarted(machine):
 
 @pytest.mark.parametrize("end", [restart, crash])
 def test_a_plugin_outlives_brokerd(machine, end):
-    before = wait_running(machine)
+    before = wait_running(machine, NAME)
     kept, old = inodes(machine, before), main_pid(machine)
     end(machine)
     assert main_pid(machine) != old
-    after = wait_running(machine)
+    after = wait_running(machine, NAME)
     assert {key: after[key] for key in ("Pid", "Restarts", "Published")} == {key: before[key] for key in ("Pid", "Restarts", "Published")}
     assert inodes(machine, after) == kept
     assert machine.succeed("pluginctl", "call", NAME, "VolumeDriver.List", "{}")
@@ -231,7 +169,7 @@ def test_a_plugin_outlives_brokerd(machine, end):
 @pytest.mark.parametrize("verb", [("restart", "--no-block"), ("kill", "--kill-whom=main", "--signal=KILL")])
 def test_a_call_while_brokerd_is_away_is_answered_by_the_next_one(machine, verb):
     """The next one is held back until the call has been sent."""
-    plugin = wait_running(machine)
+    plugin = wait_running(machine, NAME)
     old = main_pid(machine)
     drop_in = "/run/systemd/system/brokerd.service.d/gate.conf"
     machine.write("/run/gate", "")
@@ -250,11 +188,11 @@ def test_a_call_while_brokerd_is_away_is_answered_by_the_next_one(machine, verb)
     wait_another(machine, old)
     (machine.root / drop_in.lstrip("/")).unlink()
     machine.succeed("systemctl", "daemon-reload")
-    assert wait_running(machine)["Pid"] == plugin["Pid"]
+    assert wait_running(machine, NAME)["Pid"] == plugin["Pid"]
 
 
 def test_no_call_is_lost_in_ten_restarts_and_reloads(machine, record_property):
-    plugin = wait_running(machine)
+    plugin = wait_running(machine, NAME)
     with CallLoad(published(machine, plugin)[0]) as load:
         for _ in range(10):
             load.wait_for_more(CALLS)
@@ -264,11 +202,11 @@ def test_no_call_is_lost_in_ten_restarts_and_reloads(machine, record_property):
         load.wait_for_more(100)
     report(load, record_property)
     assert load.lost == []
-    assert wait_running(machine)["Pid"] == plugin["Pid"]
+    assert wait_running(machine, NAME)["Pid"] == plugin["Pid"]
 
 
 def test_only_calls_under_way_are_lost_when_brokerd_is_killed(machine, record_property):
-    plugin = wait_running(machine)
+    plugin = wait_running(machine, NAME)
     kills = []
     with CallLoad(published(machine, plugin)[0]) as load:
         for _ in range(5):
@@ -278,69 +216,30 @@ def test_only_calls_under_way_are_lost_when_brokerd_is_killed(machine, record_pr
             wait_another(machine, old)
         load.wait_for_more(100)
     report(load, record_property)
-    for begin, end, problem in load.lost:
-        assert any(begin <= dead and alive <= end for alive, dead in kills), (problem, begin, end, kills)
-    assert wait_running(machine)["Pid"] == plugin["Pid"]
+    assert_lost_only([load], kills)
+    assert wait_running(machine, NAME)["Pid"] == plugin["Pid"]
 
 
 def test_a_stuck_brokerd_is_replaced_and_plugins_run_on(machine, record_property):
     """By systemd's watchdog, here after two seconds. What it had not read yet is answered by the next one."""
-    plugin = wait_running(machine)
-    drop_in = "/run/systemd/system/brokerd.service.d/watchdog.conf"
-    machine.write(drop_in, "[Service]\nWatchdogSec=2s\n")
-    machine.succeed("systemctl", "daemon-reload")
+    plugin = wait_running(machine, NAME)
+    short_watchdog(machine, 2)
     restart(machine)
     old = main_pid(machine)
     with CallLoad(published(machine, plugin)[0]) as load:
         load.wait_for_more(50)
-        process = os.pidfd_open(host_pid(machine, old))
-        alive = time.monotonic()
-        signal.pidfd_send_signal(process, signal.SIGSTOP)
-        assert select.select([process], [], [], PATIENCE)[0], "the watchdog ends it"
-        dead = time.monotonic()
-        os.close(process)
+        end = end_of(host_pid(machine, old), signal.SIGSTOP)
         wait_another(machine, old)
         load.wait_for_more(50)
     report(load, record_property)
-    for begin, end, problem in load.lost:
-        assert begin <= dead and alive <= end, problem
-    (machine.root / drop_in.lstrip("/")).unlink()
-    machine.succeed("systemctl", "daemon-reload")
+    assert_lost_only([load], [end])
+    short_watchdog(machine, None)
     restart(machine)
-    assert wait_running(machine)["Pid"] == plugin["Pid"]
-
-
-def report(load, record_property):
-    longest = max(end - begin for begin, end, _problem in load.calls)
-    for name, value in (("calls", len(load.calls)), ("lost", len(load.lost)), ("longest_seconds", round(longest, 3))):
-        record_property(name, value)
-        print(f"{name}: {value}")
-
-
-def kill(pid):
-    """kill -9. Returns a time at which it lived, and one at which it and its connections were gone."""
-    process = os.pidfd_open(pid)
-    alive = time.monotonic()
-    signal.pidfd_send_signal(process, signal.SIGKILL)
-    select.select([process], [], [], PATIENCE)
-    os.close(process)
-    return alive, time.monotonic()
-
-
-def host_pid(machine, pid):
-    """The number that a process of the machine has here."""
-    for status in pathlib.Path("/proc").glob("[0-9]*/status"):
-        try:
-            words = next(line.split() for line in status.read_text().splitlines() if line.startswith("NSpid:"))
-            if words[-1] == str(pid) and os.readlink(status.parent / "ns/pid") == os.readlink(f"/proc/{machine.leader}/ns/pid"):
-                return int(words[1])
-        except (OSError, StopIteration):
-            pass  # it has ended
-    raise AssertionError(f"no process {pid}")
+    assert wait_running(machine, NAME)["Pid"] == plugin["Pid"]
 
 
 def test_another_build_takes_over_under_load(machine, record_property):
-    plugin = wait_running(machine)
+    plugin = wait_running(machine, NAME)
     program = machine.root / "usr/sbin/brokerd"
     with CallLoad(published(machine, plugin)[0]) as load:
         load.wait_for_more(50)
@@ -354,7 +253,7 @@ def test_another_build_takes_over_under_load(machine, record_property):
     report(load, record_property)
     assert load.lost == []
     assert int(machine.succeed("stat", "--dereference", "--format=%s", f"/proc/{main_pid(machine)}/exe")) == size
-    assert wait_running(machine)["Pid"] == plugin["Pid"]
+    assert wait_running(machine, NAME)["Pid"] == plugin["Pid"]
 
 
 def test_limits_are_the_scopes(machine):
@@ -381,12 +280,12 @@ def test_limits_are_the_scopes(machine):
 
 
 def test_plugins_run_on_while_brokerd_is_stopped(machine):
-    plugin = wait_running(machine)
+    plugin = wait_running(machine, NAME)
     machine.succeed("systemctl", "stop", "brokerd.service")
     assert machine.show("brokerd.service", "Result") == "success"
     assert systemd_cgroup(machine, plugin["Pid"]).endswith(scope_of(plugin))
     machine.succeed("systemctl", "start", "brokerd.service")
-    assert wait_running(machine)["Pid"] == plugin["Pid"]
+    assert wait_running(machine, NAME)["Pid"] == plugin["Pid"]
     for word in ("tick", "tock"):
         assert_gapless(lines_of(machine, NAME), word)
 
@@ -397,7 +296,7 @@ def test_plugins_stop_with_brokerd_without_live_restore(machine):
                   "[Service]\nExecStart=\nExecStart=/usr/sbin/brokerd --live-restore=false\n")
     machine.succeed("systemctl", "daemon-reload")
     restart(machine)
-    plugin = wait_running(machine)
+    plugin = wait_running(machine, NAME)
     machine.succeed("systemctl", "stop", "brokerd.service")
     assert not (machine.root / f"proc/{plugin['Pid']}").exists()
     assert machine.show(scope_of(plugin), "ActiveState") == "inactive"
@@ -406,7 +305,7 @@ def test_plugins_stop_with_brokerd_without_live_restore(machine):
     drop_in.unlink()
     machine.succeed("systemctl", "daemon-reload")
     machine.succeed("systemctl", "start", "brokerd.service")
-    assert wait_running(machine)["Pid"] != plugin["Pid"]
+    assert wait_running(machine, NAME)["Pid"] != plugin["Pid"]
 
 
 ENGINE = """[Unit]
@@ -417,37 +316,13 @@ ExecStop=/usr/bin/pluginctl call acme/orderly VolumeDriver.Get {\\"Name\\":\\"v\
 [Install]
 WantedBy=multi-user.target
 """
-# Stopped after brokerd and all plugins, because it counts as started before. A shim may take a moment to note the end.
-LAST_LOOK = """[Unit]
-DefaultDependencies=no
-Before=brokerd.service brokerd.slice shutdown.target
-Conflicts=shutdown.target
-RequiresMountsFor=/var/log/journal
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/true
-ExecStop=-/usr/bin/timeout 20 /bin/sh -c 'while pgrep -x brokerd-shim; do sleep 0.1; done'
-ExecStop=/bin/sh -c 'ps -e -o args >/var/log/journal/processes; cp /proc/self/mountinfo /var/log/journal/mounts'
-[Install]
-WantedBy=multi-user.target
-"""
-ORDERLY = """trap 'echo is asked to end; kill $P 2>/dev/null; wait $P; echo ended in order; exit 0' TERM
-/bin/sample & P=$!
-while :; do wait $P; done"""
-
-
-def assert_none_left(processes):
-    for program in ("sbin/brokerd", "brokerd-shim", "runc", "/bin/sample", "/bin/busybox"):
-        assert program not in processes, processes
 
 
 @pytest.mark.parametrize("unified", [False, True], ids=["hybrid", "unified"])
 def test_a_host_that_powers_off_stops_engines_then_plugins_then_brokerd(installed, unified):
     with booted.Machine(installed, unified) as machine:
-        for name, text in (("docker", ENGINE), ("last-look", LAST_LOOK)):
-            machine.write(f"/etc/systemd/system/{name}.service", text)
-            machine.succeed("systemctl", "enable", "--now", f"{name}.service")
+        for name, text in (("docker.service", ENGINE), ("last-look.service", LAST_LOOK)):
+            add_unit(machine, name, text)
         mounting = {"propagatedMount": "/data", "linux": {"capabilities": ["CAP_SYS_ADMIN"]}}
         add_plugin(machine, "acme/orderly", "tmpfs", {**script(ORDERLY), **mounting})
         add_plugin(machine, "acme/plain")
@@ -464,7 +339,7 @@ def test_a_host_that_powers_off_stops_engines_then_plugins_then_brokerd(installe
         machine.power_off()
         said = [str(entry["MESSAGE"]) for entry in machine.journal()]
         said = said[said.index("The system will power off now!"):]
-        mounts, processes = ((machine.journal_directory / name).read_text() for name in ("mounts", "processes"))
+        mounts, processes = last_look(machine)
     log = "\n".join(said)
     order = [next((number for number, line in enumerate(said) if text in line), -1)
              for text in (f'"Mountpoint":"{place}/v"', "is asked to end", "ended in order", "brokerd stops")]
@@ -477,14 +352,13 @@ def test_a_host_that_powers_off_stops_engines_then_plugins_then_brokerd(installe
 
 def test_a_host_that_powers_off_while_brokerd_is_stopped_ends_plugins_in_order(installed):
     with booted.Machine(installed) as machine:
-        machine.write("/etc/systemd/system/last-look.service", LAST_LOOK)
-        machine.succeed("systemctl", "enable", "--now", "last-look.service")
+        add_unit(machine, "last-look.service", LAST_LOOK)
         add_plugin(machine, "acme/orderly", config=script(ORDERLY))
         machine.succeed("pluginctl", "enable", "acme/orderly")
         machine.succeed("systemctl", "stop", "brokerd.service")
         machine.power_off()
         assert lines_of(machine, "acme/orderly")[-2:] == ["is asked to end", "ended in order"]
-        processes = (machine.journal_directory / "processes").read_text()
+        _mounts, processes = last_look(machine)
         log = "\n".join(str(entry["MESSAGE"]) for entry in machine.journal())
     assert_none_left(processes)
     assert "timed out" not in log and "SIGKILL" not in log, log
@@ -526,5 +400,5 @@ def test_plugins_come_back_with_the_host_and_delay_nothing(installed, tmp_path):
     order = [next((number for number, line in enumerate(said) if text in line), -1)
              for text in ("Started brokerd.service", "Started docker.service", "plugin acme/slow:latest is running")]
     assert -1 not in order and order == sorted(order), log
-    for bad in ("is disabled", "is failed", "is restarting"):
+    for bad in ("is disabled", "has failed", "is restarting"):
         assert bad not in log, log

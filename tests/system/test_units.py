@@ -108,7 +108,9 @@ def test_serves_the_control_socket_that_systemd_made(directory):
         inode = control.stat().st_ino
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(DEADLINE_SECONDS)
-            client.connect(str(control))
+            while client.connect_ex(str(control)) != 0:  # it is refused between bind() and listen()
+                assert time.monotonic() < deadline, (directory / "log").read_text()
+                time.sleep(0.01)
             client.sendall(b"GET /broker/v1/plugins HTTP/1.1\r\nHost: broker\r\nConnection: close\r\n\r\n")
             answer = b"".join(iter(lambda: client.recv(65536), b""))
         head, _blank, body = answer.partition(b"\r\n\r\n")

@@ -57,6 +57,22 @@ TEST_CASE_METHOD(Fixture, "activation fails after its window with the last reaso
     CHECK(activation.attempts() <= 50);
 }
 
+TEST_CASE_METHOD(Fixture, "another window holds from the next one on", "[activation]") {
+    activation.start();
+    activation.set_window(5s);
+    time.advance(29s);
+    CHECK(activation.state() == State::activating);
+    plugin.answer(kVolume);
+    time.advance(1s);
+    REQUIRE(activation.state() == State::active);
+    plugin.be_unreachable();
+    activation.report_down("it is gone", false);
+    time.advance(4s);
+    CHECK(activation.state() == State::activating);
+    time.advance(1s + 1ms);
+    CHECK(activation.state() == State::failed);
+}
+
 TEST_CASE_METHOD(Fixture, "a handshake gets no more time than the window has left", "[activation]") {
     plugin.holding = true;
     activation.start();

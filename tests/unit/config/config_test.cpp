@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <tuple>
 
+#include "daemon/config/config_changes.h"
 #include "tests/unit/loop/loop_fixture.h"
 
 using namespace brokerd;
@@ -86,7 +88,7 @@ TEST_CASE("what the file says and brokerd does not know is a mistake with the fi
         INFO(text);
         REQUIRE(std::holds_alternative<EarlyExit>(loaded));
         CHECK(std::get<EarlyExit>(loaded).status == 2);
-        CHECK(std::get<EarlyExit>(loaded).text.find("brokerd.conf: ") != std::string::npos);
+        CHECK(std::get<EarlyExit>(loaded).text.find("brokerd.conf:1: ") != std::string::npos);
     }
 }
 
@@ -131,4 +133,69 @@ TEST_CASE("help and errors name the choices as they are written", "[config]") {
     const auto refused = std::get<EarlyExit>(load({"--log-level", "loud"}));
     CHECK(refused.status == 2);
     CHECK_THAT(refused.text, Catch::Contains("{error,warning,info,debug}"));
+}
+
+TEST_CASE("a mistake in the file is told with its line", "[config]") {
+    const std::vector<std::tuple<std::string, int, std::string>> mistakes{
+        {"# fine\n\nproxy-threads = 0\n", 3, "--proxy-threads"},
+        {"activation-timeout = 5\nactivation = sometimes\n", 2, "sometimes"},
+        {"spec-dir = /a\n# x\nspec-dir = relative\n", 3, "relative is not an absolute path"},
+        {"spec-dir = [\n\"/a\",\n\"b\"]\n", 1, "b is not an absolute path"},
+        {"spec-dir = [\n\"/a\",\n", 1, "has no end"},
+        {"spec-dir = [ # two\n\"/a\", # one\n\"/b\"]\nnonsense = 1\n", 4, "nonsense"},
+        {"proxy-threads = 1\nrequest-timeout = 3\nproxy-threads = 2\n", 3, "--proxy-threads"},
+        {"answer-timeout = 60\nanswer-timeout = a=1\nanswer-timeout = b=x\n", 3, "b=x"},
+        {"answer-timeout = 60\n\nanswer-timeout = 70\n", 3, "70"},
+        {"live-restore = true\nhealth-interval = often\n", 2, "often"},
+        {"answer-timeut = 3\n", 1, "answer-timeut"},
+        {"\n[x]\n", 2, "[x]"},
+        {"a\n", 1, "\"a\" is not a setting"},
+    };
+    for (const auto& [text, line, what] : mistakes) {
+        const auto loaded = load_file(text);
+        INFO(text);
+        REQUIRE(std::holds_alternative<EarlyExit>(loaded));
+        const EarlyExit& refused = std::get<EarlyExit>(loaded);
+        CHECK_THAT(refused.reason, Catch::Contains("/brokerd.conf:" + std::to_string(line) + ": "));
+        CHECK_THAT(refused.reason, Catch::Contains(what));
+        CHECK(refused.text.starts_with("brokerd: " + refused.reason));
+    }
+}
+
+TEST_CASE("a mistake on the command line has no line of the file", "[config]") {
+    const auto loaded = load_file("proxy-threads = 2\nanswer-timeout = 3\n", {"--proxy-threads", "0"});
+    CHECK(std::get<EarlyExit>(loaded).reason.find("brokerd.conf") == std::string::npos);
+    const auto timeouts = load_file("answer-timeout = x\n", {"--answer-timeout", "y"});
+    CHECK(std::get<EarlyExit>(timeouts).reason.find("brokerd.conf") == std::string::npos);
+}
+
+TEST_CASE("what can change while brokerd runs is taken over, the rest is named", "[config]") {
+    Config in_force;
+    in_force.proxy_threads = 2;
+    Config next = in_force;
+    CHECK(take_over(in_force, next).taken.empty());
+    next.proxy_threads = 3;
+    next.log_level = Config::LogDetail::debug;
+    next.answer_timeouts = *AnswerTimeouts::parse({"sshfs/VolumeDriver.Mount=3"});
+    for (int i = 0; i < 2; ++i) {
+        const ConfigChanges changes = take_over(in_force, next);
+        CHECK(changes.need_restart == std::vector<std::string_view>{"proxy-threads"});
+        CHECK(changes.taken == (i == 0 ? std::vector<std::string_view>{"answer-timeout", "log-level"}
+                                       : std::vector<std::string_view>{}));
+        CHECK(in_force.proxy_threads == 2);
+        CHECK(in_force.log_level == Config::LogDetail::debug);
+        CHECK(in_force.answer_timeouts == next.answer_timeouts);
+    }
+}
+
+TEST_CASE("every flag is a setting that a reload knows of", "[config]") {
+    const std::string help = std::get<EarlyExit>(load({"--help"})).text;
+    std::vector<std::string> flags;
+    for (std::size_t at = help.find("\n  --"); at != std::string::npos; at = help.find("\n  --", at + 1)) {
+        const std::size_t begin = at + 5;
+        flags.push_back(help.substr(begin, help.find_first_of(" \n=", begin) - begin));
+    }
+    std::erase_if(flags, [](const std::string& flag) { return flag == "version" || flag == "config"; });
+    const auto names = setting_names();
+    CHECK(flags == std::vector<std::string>(names.begin(), names.end()));
 }

@@ -40,7 +40,7 @@ private:
     std::unique_ptr<BlobStore> blobs_;
     InstalledPlugins installed_;
     PluginClaims claims_;
-    RegistrySettings registries_;
+    Current<RegistrySettings> registries_{RegistrySettings{}};
     ArchiveLimits limits_;
     FakePluginRuns runs_;
     PluginLogs logs_;

@@ -165,3 +165,36 @@ TEST_CASE_METHOD(HealthFixture, "an interval of nothing asks nothing", "[core]")
     CHECK(plugin.calls == 0);
     CHECK(probe->healthy());
 }
+
+TEST_CASE_METHOD(HealthFixture, "another interval holds from now on", "[core]") {
+    probe->set_interval(5s);  // not started: nothing happens
+    probe->start();
+    time.advance(5s);
+    CHECK(plugin.calls == 1);
+    plugin.reply({Kind::answered, 200, kVolume, {}});
+    probe->set_interval(60s);
+    time.advance(59s);
+    CHECK(plugin.calls == 1);
+    probe->set_interval(2s);
+    time.advance(2s);
+    CHECK(plugin.calls == 2);
+    probe->set_interval(1s);  // one probe at a time
+    time.advance(5s);
+    CHECK(plugin.calls == 2);
+    CHECK(told.empty());
+}
+
+TEST_CASE_METHOD(HealthFixture, "without probes a plugin counts as healthy", "[core]") {
+    probe->start();
+    for (int i = 0; i < 3; ++i) fail();
+    REQUIRE(told.size() == 1);
+    probe->set_interval(0s);
+    REQUIRE(told.size() == 2);
+    CHECK(told.back() == std::pair{true, std::string{}});
+    CHECK(probe->healthy());
+    time.advance(1h);
+    CHECK(plugin.calls == 3);
+    probe->set_interval(30s);
+    time.advance(30s);
+    CHECK(plugin.calls == 4);
+}

@@ -24,7 +24,8 @@ PluginRecordPtr shared(PluginRecord made) {
 /// Managed plugins, and the events that they told: "ACTION NAME".
 struct Core {
     std::vector<PluginEvent> events;
-    ManagedPlugins plugins{"/state/plugins", [this](PluginEvent event) { events.push_back(std::move(event)); }};
+    ManagedPlugins plugins{"/state/plugins",
+                           [this](PluginEvent event, const std::string&) { events.push_back(std::move(event)); }};
 
     /// What is told when these are the plugins.
     [[nodiscard]] Strings told(const std::vector<PluginRecordPtr>& records) {

@@ -23,6 +23,7 @@ public:
 
     void start() { discovery_.start(); }
     void rescan() { discovery_.rescan(); }
+    void configure(const DiscoverySettings& settings) { discovery_.configure(settings); }
 
     /// The definition of a name; a blank one where there is none.
     [[nodiscard]] PluginDefinition operator[](const std::string& name) const {

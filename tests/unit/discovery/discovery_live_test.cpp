@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 
@@ -355,6 +356,32 @@ TEST_CASE("a rescan tells only what differs", "[discovery]") {
     table.rescan();
     CHECK(table.calls == std::vector<std::string>{"x", "own"});
     CHECK(table.mistakes == std::vector<std::string>{});
+}
+
+TEST_CASE("other directories are read at once, and only what differs is told", "[discovery]") {
+    Live live;
+    live.start();
+    write_file(live.etc("stays.spec"), "tcp://h:1");
+    write_file(live.etc("moves.spec"), "tcp://h:2");
+    write_file(live.etc("goes.spec"), "tcp://h:3");
+    REQUIRE((live.becomes("stays", "tcp://h:1") && live.becomes("moves", "tcp://h:2") &&
+             live.becomes("goes", "tcp://h:3")));
+    fs::create_directory(live.beside("other"));
+    write_file(live.beside("other/moves.spec"), "tcp://h:4");
+    write_file(live.beside("other/comes.spec"), "tcp://h:5");
+    fs::remove(live.etc("goes.spec"));
+    live.table().calls.clear();
+    live.table().configure({live.run(""), {live.beside("other"), live.etc("")}, false});
+    CHECK(live.becomes("comes", "tcp://h:5"));
+    CHECK(live.becomes("moves", "tcp://h:4"));
+    CHECK(live.becomes("goes", "absent"));
+    CHECK(std::count(live.table().calls.begin(), live.table().calls.end(), "stays") == 0);
+    write_file(live.beside("other/comes.spec"), "tcp://h:6");  // it is watched
+    CHECK(live.becomes("comes", "tcp://h:6"));
+    live.table().configure(live.settings());
+    CHECK(live.becomes("comes", "absent"));
+    CHECK(live.becomes("moves", "tcp://h:2"));
+    CHECK(live.equals_fresh_scan());
 }
 
 TEST_CASE("a listener that fails, or asks for a rescan, gets the rest of the news", "[discovery]") {

@@ -135,7 +135,7 @@ TEST_CASE("threads are merged by plugin and method", "[metrics]") {
     CHECK(b.methods[1].counts.durations.max() == 4ms);
     CHECK(ended(b.total(), Outcome::ok) == 14);
     CHECK(b.total().answer_bytes == 28);
-    CHECK(BrokerCounts{counts.plugins, nullptr}.merged().size() == 3);
+    CHECK(BrokerCounts{counts.plugins, nullptr, {}}.merged().size() == 3);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ TEST_CASE("values of labels cannot leave their quotes", "[metrics]") {
           "f_sum 0.25\n");
 }
 
-BrokerCounts two_plugins() {
+BrokerCounts three_plugins() {
     MethodMeter meter;
     for (const auto duration : {80us, 90us, 3000us}) {
         meter.begin();
@@ -34,21 +34,31 @@ BrokerCounts two_plugins() {
     meter.refuse();
     meter.begin();
     BrokerCounts counts;
-    counts.plugins = {{1, "vieux/fs", "legacy", "active"}, {2, "quiet", "legacy", "invalid"}};
+    counts.plugins = {{1, "vieux/fs", "legacy", "active"},
+                      {2, "quiet", "legacy", "invalid"},
+                      {3, "acme/db:latest", "managed", "restarting", 7}};
+    counts.config = {false, std::chrono::system_clock::time_point{1500ms}};
     counts.threads = std::make_shared<const std::vector<ThreadCounts>>(
-        std::vector<ThreadCounts>{{{1, 4, 2, {{"VolumeDriver.Get", meter.counts()}}}}});
+        std::vector<ThreadCounts>{{{1, 4, 2, {{"VolumeDriver.Get", meter.counts()}}, 48}}, {{1, 0, 0, {}, 16}}});
     return counts;
 }
 
 TEST_CASE("the page has every count under its name", "[metrics]") {
-    const std::string page = metrics_page(two_plugins(), read_process_figures());
+    const std::string page = metrics_page(three_plugins(), read_process_figures());
     const std::string labels = R"({plugin="vieux/fs",method="VolumeDriver.Get")";
     for (const std::string& line : {
+             std::string{"brokerd_config_last_reload_successful 0"},
+             std::string{"brokerd_config_last_reload_success_timestamp_seconds 1.5"},
              std::string{R"(brokerd_plugins{state="active"} 1)"},
              std::string{R"(brokerd_plugins{state="failed"} 0)"},
              std::string{R"(brokerd_plugin_up{plugin="vieux/fs"} 1)"},
              std::string{R"(brokerd_plugin_up{plugin="quiet"} 0)"},
              std::string{R"(brokerd_plugin_connections{plugin="vieux/fs"} 4)"},
+             std::string{R"(brokerd_plugin_max_connections{plugin="vieux/fs"} 64)"},
+             std::string{R"(brokerd_plugin_max_connections{plugin="quiet"} 0)"},
+             std::string{R"(brokerd_plugin_state{plugin="vieux/fs",kind="legacy",state="active"} 1)"},
+             std::string{R"(brokerd_plugin_state{plugin="acme/db:latest",kind="managed",state="restarting"} 1)"},
+             std::string{R"(brokerd_plugin_restarts_total{plugin="acme/db:latest"} 7)"},
              std::string{R"(brokerd_plugin_idle_upstream_connections{plugin="vieux/fs"} 2)"},
              "brokerd_plugin_calls_total" + labels + R"(,outcome="ok"} 3)",
              "brokerd_plugin_calls_total" + labels + R"(,outcome="plugin_error"} 1)",
@@ -69,6 +79,7 @@ TEST_CASE("the page has every count under its name", "[metrics]") {
         CHECK_THAT(page, Contains("\n" + line + "\n"));
     }
     CHECK(page.find("method=\"quiet") == page.npos);
+    CHECK(page.find("brokerd_plugin_restarts_total{plugin=\"quiet\"}") == page.npos);  // nobody starts it
     CHECK_THAT(page, Contains("# TYPE brokerd_plugin_call_duration_seconds histogram\n"));
 }
 
@@ -86,20 +97,20 @@ TEST_CASE("the process knows itself", "[metrics]") {
 }
 
 TEST_CASE("stats carry the sum and each method", "[metrics]") {
-    const auto stats = stats_of(two_plugins());
-    REQUIRE(stats.size() == 2);
-    CHECK(stats[0].name == "quiet");
-    CHECK(stats[0].methods.empty());
-    CHECK(stats[1].state == "active");
-    CHECK(stats[1].connections == 4);
-    CHECK(stats[1].total.calls == 5);
-    CHECK(stats[1].total.errors() == 2);
-    CHECK(stats[1].total.in_flight == 1);
-    CHECK(stats[1].total.max == 200s);
-    REQUIRE(stats[1].methods.size() == 1);
-    CHECK(stats[1].methods[0].name == "VolumeDriver.Get");
-    CHECK(stats[1].methods[0].stats.p50 > 84us);
-    CHECK(stats[1].methods[0].stats.p50 < 96us);
+    const auto stats = stats_of(three_plugins());
+    REQUIRE(stats.size() == 3);
+    CHECK(stats[1].name == "quiet");
+    CHECK(stats[1].methods.empty());
+    CHECK(stats[2].state == "active");
+    CHECK(stats[2].connections == 4);
+    CHECK(stats[2].total.calls == 5);
+    CHECK(stats[2].total.errors() == 2);
+    CHECK(stats[2].total.in_flight == 1);
+    CHECK(stats[2].total.max == 200s);
+    REQUIRE(stats[2].methods.size() == 1);
+    CHECK(stats[2].methods[0].name == "VolumeDriver.Get");
+    CHECK(stats[2].methods[0].stats.p50 > 84us);
+    CHECK(stats[2].methods[0].stats.p50 < 96us);
 }
 
 }  // namespace
