@@ -82,10 +82,11 @@ def test_sysusers_and_tmpfiles_can_be_read(installed, directory):
     assert "brokerd" in run("systemd-sysusers", "--dry-run", installed / "lib/sysusers.d/brokerd.conf",
                             env={**os.environ, "SYSTEMD_LOG_LEVEL": "info"}) or "brokerd:" in pathlib.Path("/etc/group").read_text()
     place = directory / "root"
-    place.mkdir()
+    (place / "etc/docker").mkdir(parents=True, mode=0o700)  # an administrator's: there may be keys in it
     run("systemd-tmpfiles", "--create", f"--root={place}", installed / "lib/tmpfiles.d/brokerd.conf")
     assert (place / "run/docker/plugins").is_dir()
     assert (place / "run/brokerd").is_dir()
+    assert [oct((place / path).stat().st_mode & 0o7777) for path in ("run/docker", "etc/docker", "etc/docker/plugins")] == ["0o700", "0o700", "0o755"]
 
 
 def test_serves_the_control_socket_that_systemd_made(directory):
