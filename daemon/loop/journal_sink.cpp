@@ -1,7 +1,11 @@
 #include "daemon/loop/journal_sink.h"
 
+#include <systemd/sd-login.h>
+
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 
 namespace brokerd {
 namespace {
@@ -35,8 +39,19 @@ std::string JournalSink::datagram(const LogEntry& entry) {
     return datagram;
 }
 
+std::string JournalSink::own_unit() {
+    char* found = nullptr;
+    if (sd_pid_get_unit(0, &found) < 0) return {};
+    const std::unique_ptr<char, decltype(&std::free)> owned{found, &std::free};
+    return std::string_view{found}.ends_with(".service") ? std::string{found} : std::string{};
+}
+
 bool JournalSink::try_write(const LogEntry& entry) {
     std::string bytes = datagram(entry);
+    // journald asks /proc who the sender is, once it reads: of a process that has ended by then, as after the line that
+    // says why brokerd cannot start, it knows the user alone. `journalctl -u` and `systemctl status` also find this
+    // field, where root is the user.
+    if (!unit_.empty()) append(bytes, "OBJECT_SYSTEMD_UNIT", unit_);
     const iovec piece{bytes.data(), bytes.size()};
     if (socket_.send({&piece, 1}, std::chrono::milliseconds{0})) return true;
     return errno == EMSGSIZE;  // it never would: the others need not wait behind it

@@ -115,14 +115,15 @@ std::vector<std::string> wait_for(FakeSink::State& state, std::size_t count) {
 TEST_CASE("an entry reaches the journal with its fields", "[loop]") {
     const test::TemporaryDirectory directory;
     const FakeJournal journal{directory.path() + "/socket"};
-    JournalSink sink{directory.path() + "/socket"};
+    JournalSink sink{directory.path() + "/socket", "brokerd.service"};
     REQUIRE(sink.try_write({LogLevel::warning, "plugin x has failed", message::kPluginFailed, {{"PLUGIN_NAME", "x"}}}));
     const auto fields = parse(journal.receive());
     CHECK(fields == std::multimap<std::string, std::string>{{"MESSAGE", "plugin x has failed"},
                                                             {"PRIORITY", "4"},
                                                             {"SYSLOG_IDENTIFIER", "brokerd"},
                                                             {"MESSAGE_ID", std::string{message::kPluginFailed.hex}},
-                                                            {"PLUGIN_NAME", "x"}});
+                                                            {"PLUGIN_NAME", "x"},
+                                                            {"OBJECT_SYSTEMD_UNIT", "brokerd.service"}});
 }
 
 TEST_CASE("no text forges a field", "[loop]") {
