@@ -17,7 +17,9 @@ struct Wording {
         passing,  ///< says nothing of whether the plugin works
         failing,
         working,
-        ending,  ///< whatever it did is over: it is not to work any more, or is another one
+        ending,   ///< whatever it did is over: it is not to work any more, or is another one
+        leaving,  ///< nothing defines it any more, perhaps until it is started again
+        changing,
     };
     std::string_view action;  ///< as PluginEvent has it; "down" is ours
     Kind kind;
@@ -34,10 +36,10 @@ constexpr std::array kWordings{
     Wording{"activating", passing, LogLevel::debug, "is being activated"},
     Wording{"down", failing, LogLevel::warning, "is down", message::kPluginDown},
     Wording{"active", working, LogLevel::info, "is active", message::kPluginActive},
-    Wording{"changed", passing, LogLevel::info, "has changed", message::kPluginChanged},
+    Wording{"changed", changing, LogLevel::info, "has changed", message::kPluginChanged},
     Wording{"failed", failing, LogLevel::warning, "has failed", message::kPluginFailed},
     Wording{"invalid", failing, LogLevel::warning, "is invalid", message::kPluginInvalid},
-    Wording{"gone", ending, LogLevel::info, "is gone", message::kPluginGone},
+    Wording{"gone", leaving, LogLevel::info, "is gone", message::kPluginGone},
     Wording{"installed", ending, LogLevel::info, "is installed", message::kPluginInstalled},
     Wording{"upgraded", ending, LogLevel::info, "is upgraded", message::kPluginUpgraded},
     Wording{"set", passing, LogLevel::info, "has new settings", message::kPluginSet},
@@ -95,6 +97,10 @@ std::string times(std::uint64_t count) {
 /// What a summary says of one plugin.
 std::string summary(const std::string& plugin, const FailureSpell& spell, const FailureSpell::Sum& sum) {
     const std::string_view verb = wording_of(spell.action()).verb;
+    if (wording_of(spell.action()).kind == changing) {
+        return fmt::format("plugin {} {}, {} more in the last {}: it now implements {}", plugin, verb, times(sum.times),
+                           duration_text(sum.span), spell.reason());
+    }
     if (spell.is_failing()) {
         return fmt::format("plugin {} {}, {} more in the last {}: {}", plugin, verb, times(sum.times),
                            duration_text(sum.span), spell.reason());
@@ -117,19 +123,46 @@ void PluginJournal::note(const PluginEvent& event, const std::string& id) {
             return recover(event, std::move(entry));
         case ending:
             failing_.erase(event.plugin);
+            changing_.erase(event.plugin);
             [[fallthrough]];
         case passing:
             return write_(std::move(entry));
+        case leaving:
+            return leave(event, id, std::move(entry));
+        case changing:
+            return change(event, id, std::move(entry));
     }
 }
 
-void PluginJournal::fail(const PluginEvent& event, const std::string& id, LogEntry entry) {
-    const auto now = scheduler_.now();
-    if (failing_.size() >= kMostSpells && !failing_.contains(event.plugin)) return write_(std::move(entry));
-    Failing& plugin = failing_.try_emplace(event.plugin, Failing{id, FailureSpell{now}}).first->second;
-    if (!plugin.spell.fail(wording_of(event).action, event.detail, now)) entry.level = LogLevel::debug;
-    write_(std::move(entry));
+FailureSpell* PluginJournal::spell_of(Spells& spells, const PluginEvent& event, const std::string& id) {
+    if (spells.size() >= kMostSpells && !spells.contains(event.plugin)) return nullptr;
     plan();
+    return &spells.try_emplace(event.plugin, Failing{id, FailureSpell{scheduler_.now()}}).first->second.spell;
+}
+
+void PluginJournal::fail(const PluginEvent& event, const std::string& id, LogEntry entry) {
+    FailureSpell* const spell = spell_of(failing_, event, id);
+    const bool is_told = spell == nullptr || spell->fail(wording_of(event).action, event.detail, scheduler_.now());
+    if (!is_told) entry.level = LogLevel::debug;
+    write_(std::move(entry));
+}
+
+/// A plugin that removes its socket when it ends, and is started again, is gone with each crash.
+void PluginJournal::leave(const PluginEvent& event, const std::string& id, LogEntry entry) {
+    FailureSpell* const spell = spell_of(failing_, event, id);
+    if (spell != nullptr && !spell->leave(event.detail, scheduler_.now())) entry.level = LogLevel::debug;
+    write_(std::move(entry));
+}
+
+/// A spell of its own: it works all the time.
+void PluginJournal::change(const PluginEvent& event, const std::string& id, LogEntry entry) {
+    if (FailureSpell* const spell = spell_of(changing_, event, id)) {
+        const auto now = scheduler_.now();
+        const std::string manifest = fmt::format("{}", fmt::join(event.implements, ", "));
+        if (!spell->fail(event.action, manifest, now)) entry.level = LogLevel::debug;
+        static_cast<void>(spell->recover(now));
+    }
+    write_(std::move(entry));
 }
 
 void PluginJournal::recover(const PluginEvent& event, LogEntry entry) {
@@ -138,8 +171,10 @@ void PluginJournal::recover(const PluginEvent& event, LogEntry entry) {
         FailureSpell& spell = found->second.spell;
         const auto now = scheduler_.now();
         if (!spell.recover(now)) entry.level = LogLevel::debug;
-        entry.message += fmt::format("; before that it failed for {}{}", duration_text(spell.lasted(now)),
-                                     spell.failures() == 1 ? std::string{} : ", " + times(spell.failures()));
+        const bool was_only_away = spell.action() == "gone" && spell.failures() == 1;
+        if (!was_only_away)
+            entry.message += fmt::format("; before that it failed for {}{}", duration_text(spell.lasted(now)),
+                                         spell.failures() == 1 ? std::string{} : ", " + times(spell.failures()));
     }
     write_(std::move(entry));
 }
@@ -149,13 +184,17 @@ void PluginJournal::note_again(const std::string& plugin, const std::string& rea
     if (found == failing_.end()) return;
     FailureSpell& spell = found->second.spell;
     const std::string action = spell.action();
-    if (!spell.fail(action, reason, scheduler_.now())) return;
     const Wording& wording = wording_of(action);
     LogEntry entry = about(plugin, found->second.id, action, reason);
-    entry.level = wording.level;
+    entry.level = spell.fail(action, reason, scheduler_.now()) ? wording.level : LogLevel::debug;
     entry.id = wording.id;
     entry.message = fmt::format("plugin {} {}{}", plugin, wording.verb, after_colon(reason));
     write_(std::move(entry));
+}
+
+void PluginJournal::note_moved(const std::string& plugin) {
+    const auto found = failing_.find(plugin);
+    if (found != failing_.end()) found->second.spell.move();
 }
 
 void PluginJournal::plan() {
@@ -164,9 +203,16 @@ void PluginJournal::plan() {
 
 void PluginJournal::take_turn() {
     turn_.reset();
-    const auto now = scheduler_.now();
     Due due;
-    for (auto plugin = failing_.begin(); plugin != failing_.end();) {
+    sum_up(failing_, due);
+    sum_up(changing_, due);
+    write_due(std::move(due));
+    if (!failing_.empty() || !changing_.empty()) plan();
+}
+
+void PluginJournal::sum_up(Spells& spells, Due& due) {
+    const auto now = scheduler_.now();
+    for (auto plugin = spells.begin(); plugin != spells.end();) {
         auto& [name, what] = *plugin;
         const auto sum = what.spell.due(now);
         if (sum && sum->times > 0) {
@@ -177,10 +223,8 @@ void PluginJournal::take_turn() {
             entry.fields.push_back({"FAILURES", std::to_string(sum->times)});
             due.emplace_back(name, std::move(entry));
         }
-        plugin = sum && sum->is_over ? failing_.erase(plugin) : std::next(plugin);
+        plugin = sum && sum->is_over ? spells.erase(plugin) : std::next(plugin);
     }
-    write_due(std::move(due));
-    if (!failing_.empty()) plan();
 }
 
 void PluginJournal::write_due(Due due) {

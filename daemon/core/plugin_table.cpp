@@ -131,6 +131,7 @@ void PluginTable::redefine(PluginEntry& entry, const PluginDefinition& definitio
     if (!keeps_sockets) withdraw(entry);
     tear_down(entry);
     entry.definition = definition;
+    journal_.note_moved(definition.name);
     tell(entry, "redefined", fmt::format("defined by {}", definition.file));
     set_up(entry);
 }

@@ -94,6 +94,33 @@ def test_a_managed_plugin_that_keeps_dying_is_told_of_once(logging, journal):
     assert died["MESSAGE_ID"] == "e114ac4ee2bb40f396d58edeced57129" and "SIGKILL" in died["REASON"]
 
 
+def test_a_plugin_whose_socket_goes_with_each_crash_is_told_of_once(logging, journal, mobyfs):
+    journal.read()
+    broker = logging()
+    broker.start()
+    plugin = mobyfs(f"unix://{broker.engine_sockets}/flap.sock")
+    for _ in range(4):
+        broker.wait_state("flap", "active")
+        plugin.kill()
+        (broker.engine_sockets / "flap.sock").unlink()
+        wait_until(lambda: "flap" not in broker.plugins(), "it to be gone")
+        plugin.start()
+    broker.wait_state("flap", "active")
+    broker.stop()
+    journal.wait_for("brokerd stops")
+    told = [line.split(":")[0].split(";")[0] for line in journal.of("flap")]
+    assert told == [f"plugin flap {what}" for what in ("is active", "is gone", "is active")], journal.of("flap", debug=True)
+
+
+def test_a_definition_that_is_mended_and_still_wrong_is_told_of(logging, journal):
+    journal.read()
+    broker = logging(timeout=1)
+    broker.start()
+    for port in (1, 2):
+        broker.define("moved", f"tcp://127.0.0.1:{port}")
+        journal.wait_for(f"127.0.0.1:{port}", EVENT="failed", PRIORITY="4")
+
+
 def test_a_journald_that_does_not_read_holds_up_nothing(logging, journal):
     """Its socket takes a handful of entries; brokerd keeps the others, and works on."""
     broker = logging(timeout=1)

@@ -22,10 +22,46 @@ TEST_CASE("numbers in a reason make no other failure, words do", "[core]") {
     FailureSpell spell{kStart};
     CHECK(spell.fail("restarting", "it exited with status 1 0.2 s after its start: pid 4711, id 7f3a", kStart));
     CHECK_FALSE(
-        spell.fail("restarting", "it exited with status 2 0.31 s after its start: pid 9, id 0bc4", kStart + 1s));
+        spell.fail("restarting", "it exited with status 1 0.31 s after its start: pid 9, id 0bc4", kStart + 1s));
     CHECK(spell.fail("restarting", "it was killed by SIGKILL 0.3 s after its start", kStart + 2s));
     CHECK_FALSE(spell.fail("restarting", "it was killed by SIGKILL right after its start", kStart + 2s));
     CHECK(spell.fail("failed", "it exited with status 1 0.2 s after its start: pid 4711, id 7f3a", kStart + 3s));
+}
+
+TEST_CASE("a number that says what has happened makes another failure", "[core]") {
+    FailureSpell spell{kStart};
+    CHECK(spell.fail("restarting", "it exited with status 1 0.2 s after its start", kStart));
+    CHECK(spell.fail("restarting", "it exited with status 137 0.2 s after its start", kStart + 1s));
+    CHECK(spell.fail("failed", "it answered the handshake with status 404 instead of 200", kStart + 2s));
+    CHECK(spell.fail("failed", "it answered the handshake with status 500 instead of 200", kStart + 3s));
+    CHECK_FALSE(spell.fail("failed", "it answered the handshake with status 404 instead of 200", kStart + 4s));
+}
+
+TEST_CASE("what has moved is told of again, but not more often than anything else", "[core]") {
+    FailureSpell spell{kStart};
+    std::size_t told = 0;
+    for (int i = 0; i < 100; ++i) {
+        if (spell.fail("failed", "connection refused", kStart)) ++told;
+        spell.move();
+    }
+    CHECK(told == FailureSpell::kAtOnce);
+}
+
+TEST_CASE("what is gone for a minute is forgotten, what comes back is not", "[core]") {
+    FailureSpell spell{kStart};
+    CHECK(spell.leave("x.sock is gone", kStart));
+    CHECK_FALSE(spell.due(kStart + 59s));
+    CHECK(spell.recover(kStart + 59s));
+    CHECK_FALSE(spell.leave("x.sock is gone", kStart + 70s));
+    const auto lasting = spell.due(kStart + 100s);
+    REQUIRE(lasting);
+    CHECK(lasting->times == 1);
+    CHECK_FALSE(lasting->is_over);
+    CHECK_FALSE(spell.due(kStart + 129s));
+    const auto over = spell.due(kStart + 130s);
+    REQUIRE(over);
+    CHECK(over->is_over);
+    CHECK(over->times == 0);
 }
 
 TEST_CASE("sums come after one, two, four minutes, and at last hourly", "[core]") {

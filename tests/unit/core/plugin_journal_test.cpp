@@ -149,6 +149,70 @@ TEST_CASE_METHOD(Fixture, "what is removed is forgotten, and nothing is left to 
     CHECK(entries.back().level == LogLevel::warning);
 }
 
+TEST_CASE_METHOD(Fixture, "a plugin that removes its socket with each crash is told of once, then summed up",
+                 "[core]") {
+    for (int i = 0; i < 100; ++i) {
+        event("discovered", "x");
+        event("activating", "x");
+        event("active", "x", "it answers at unix:///p/x.sock");
+        clock.advance(2s);
+        event("gone", "x", "x.sock is gone");
+        clock.advance(1s);
+    }
+    const auto seen = lines();
+    REQUIRE(seen.size() == 5);
+    CHECK(seen[1] == "plugin x is gone: x.sock is gone");
+    CHECK(seen[2] == "plugin x is active: it answers at unix:///p/x.sock");
+    CHECK(seen[3].starts_with("plugin x "));
+    CHECK(seen[3].find("19 times more in the last 60 s") != std::string::npos);
+    clock.advance(60s);
+    CHECK(lines().size() == 6);
+    CHECK(lines().back().starts_with("plugin x is gone, "));
+    const auto before = entries.size();
+    clock.advance(24h);
+    CHECK(entries.size() == before);
+}
+
+TEST_CASE_METHOD(Fixture, "one that fails each time before it is gone is summed up, too", "[core]") {
+    for (int i = 0; i < 100; ++i) {
+        event("discovered", "x");
+        event("failed", "x", "it answered the handshake with status 500 instead of 200");
+        event("gone", "x", "x.sock is gone");
+        clock.advance(500ms);
+    }
+    CHECK(lines().size() == 2);
+}
+
+TEST_CASE_METHOD(Fixture, "a definition that still fails at another place is told of", "[core]") {
+    event("failed", "x", "no connection to 127.0.0.1:1: Connection refused");
+    journal.note_moved("x");
+    event("redefined", "x", "defined by x.spec");
+    event("failed", "x", "no connection to 127.0.0.2:2: Connection refused");
+    journal.note_again("x", "no connection to 127.0.0.2:2: Connection refused");
+    CHECK(lines() == std::vector<std::string>{"plugin x has failed: no connection to 127.0.0.1:1: Connection refused",
+                                              "plugin x has failed: no connection to 127.0.0.2:2: Connection refused"});
+    CHECK(entries.size() == 4);  // with "debug" all of it is there
+}
+
+TEST_CASE_METHOD(Fixture, "a plugin that goes on changing its manifest is summed up", "[core]") {
+    event("active", "x");
+    for (int i = 0; i < 100; ++i) {
+        event("changed", "x");
+        clock.advance(500ms);
+    }
+    CHECK(lines().size() == 2);
+    clock.advance(75s);
+    REQUIRE(lines().size() == 3);
+    CHECK(lines().back() ==
+          "plugin x has changed, 99 times more in the last 60 s: it now implements VolumeDriver, authz");
+    event("activating", "x", "nobody listens");
+    CHECK(lines().back() == "plugin x is down: nobody listens");
+    event("active", "x");
+    CHECK(lines().back() == "plugin x is active; before that it failed for 0 s");
+    clock.advance(24h);
+    CHECK(lines().size() == 5);
+}
+
 TEST_CASE_METHOD(Fixture, "after a minute of service a failure is news again", "[core]") {
     event("failed", "x", "no");
     event("active", "x", "it answers");
