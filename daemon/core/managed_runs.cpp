@@ -212,7 +212,17 @@ void ManagedRuns::on_health(const std::string& id, bool healthy, const std::stri
     found->second.healthy = healthy;
     found->second.health = reason;
     note(id);
-    if (!healthy && restart_unhealthy) supervisor_.restart(id, reason);
+    if (!healthy && restarts_unhealthy_) supervisor_.restart(id, reason);
+}
+
+void ManagedRuns::restart_unhealthy(bool restarts) {
+    restarts_unhealthy_ = restarts;
+    if (!restarts) return;
+    std::vector<std::pair<std::string, std::string>> unhealthy;  // by ID: a restart changes wanted_
+    for (const auto& [id, plugin] : wanted_) {
+        if (!plugin.healthy) unhealthy.emplace_back(id, plugin.health);
+    }
+    for (const auto& [id, reason] : unhealthy) supervisor_.restart(id, reason);
 }
 
 ManagedRuns::Status ManagedRuns::status(const std::string& id) const {

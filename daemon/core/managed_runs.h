@@ -62,8 +62,8 @@ public:
     void complete(PluginView& view) const;
     [[nodiscard]] PluginRun run_of(const std::string& id) const { return supervisor_.find(id); }
 
-    /// Restarts plugins that have become unhealthy.
-    bool restart_unhealthy = false;
+    /// Whether plugins that are unhealthy are restarted; also those that are so already. At first they are not.
+    void restart_unhealthy(bool restarts);
 
 private:
     /// What somebody waits for.
@@ -102,6 +102,7 @@ private:
     std::map<std::string, PluginRecordPtr> known_;   ///< all that are installed, by ID
     std::map<std::string, std::string> last_state_;  ///< that was told, by ID
     std::uint64_t last_trial_ = 0;
+    bool restarts_unhealthy_ = false;
     bool first_ = true;
     bool stopped_ = false;
 };

@@ -17,17 +17,17 @@ void PluginTable::run_managed_plugins(ManagedRunning running) {
         [this](const PluginRecord& plugin, const std::string& state, const std::string& reason) {
             on_managed_change(plugin, state, reason);
         });
-    runs_->restart_unhealthy = running.restart_unhealthy;
+    runs_->restart_unhealthy(running.restart_unhealthy);
 }
 
 void PluginTable::configure_managed(std::chrono::milliseconds health_interval, bool restart_unhealthy) {
     health_.interval = health_interval;
     if (!runs_) return;
-    runs_->restart_unhealthy = restart_unhealthy;
     // Those that become healthy by it may be told of, and do something about it: none of it removes an entry at once.
     for (const auto& [id, entry] : managed_entries_) {
         if (entry->health) entry->health->set_interval(health_interval);
     }
+    runs_->restart_unhealthy(restart_unhealthy);  // after that: without probes nobody is unhealthy
 }
 
 void PluginTable::apply(const std::vector<PluginRecordPtr>& installed) {

@@ -313,12 +313,13 @@ TEST_CASE("survivors are adopted where they are wanted and stopped where not", "
 
 TEST_CASE("a plugin that does not answer any more is unhealthy, and restarted where that is wanted", "[core]") {
     Host host;
-    host.runs.restart_unhealthy = GENERATE(false, true);
+    const bool restarts = GENERATE(false, true);
+    host.runs.restart_unhealthy(restarts);
     host.runs.apply({host.plugin(true)});
     host.runner.begin(kId);
     host.let_answer();
     host.runs.on_health(kId, false, "it has not answered three probes");
-    if (host.runs.restart_unhealthy) {
+    if (restarts) {
         CHECK(host.runner.of(kId).terms == 1);
         return;
     }
@@ -326,6 +327,20 @@ TEST_CASE("a plugin that does not answer any more is unhealthy, and restarted wh
     CHECK(host.told.back() == "p:latest unhealthy: it has not answered three probes");
     host.runs.on_health(kId, true, "");
     CHECK(host.state() == "running");
+}
+
+TEST_CASE("to restart what is unhealthy holds for what is so already", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(true)});
+    host.runner.begin(kId);
+    host.let_answer();
+    host.runs.restart_unhealthy(true);
+    CHECK(host.runner.of(kId).terms == 0);
+    host.runs.restart_unhealthy(false);
+    host.runs.on_health(kId, false, "it has not answered three probes");
+    CHECK(host.runner.of(kId).terms == 0);
+    host.runs.restart_unhealthy(true);
+    CHECK(host.runner.of(kId).terms == 1);
 }
 
 TEST_CASE("all are stopped at the end", "[core]") {
