@@ -28,6 +28,7 @@ public:
 
     /// Nothing can be known of them: the state root cannot be used, for this reason.
     void set_unavailable(std::string reason) { unavailable_ = std::move(reason); }
+    [[nodiscard]] bool is_available() const noexcept { return unavailable_.empty(); }
 
     /// As they lie on disk; whether one runs is for others to add.
     [[nodiscard]] std::vector<PluginView> list() const;

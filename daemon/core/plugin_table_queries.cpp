@@ -148,7 +148,7 @@ void PluginTable::note_config(bool accepted) {
 
 void PluginTable::collect_counts(std::function<void(BrokerCounts)> done) {
     proxy_.collect([this, done = std::move(done)](const CountsCollector::Counts& threads) {
-        BrokerCounts counts{{}, threads, config_};
+        BrokerCounts counts{{}, threads, config_, managed_.is_available()};
         counts.plugins.reserve(plugins_.size());
         for (const auto& [name, entry] : plugins_) {
             if (!entry->is_managed()) {

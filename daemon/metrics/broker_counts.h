@@ -55,6 +55,7 @@ struct BrokerCounts {
     std::vector<Plugin> plugins;
     std::shared_ptr<const std::vector<ThreadCounts>> threads;
     ConfigReading config;
+    bool managed_available = true;  ///< whether the state root can be used
 
     /// Every plugin by name, also those that were never called.
     [[nodiscard]] std::vector<Merged> merged() const;

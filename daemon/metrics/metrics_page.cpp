@@ -45,6 +45,12 @@ void write_broker(PrometheusText& page, const Plugins& plugins) {
     for (const auto& [state, count] : states) page.sample({{"state", state}}, count);
 }
 
+void write_availability(PrometheusText& page, bool managed_available) {
+    page.family("brokerd_managed_plugins_available", "gauge",
+                "Whether the state root can be used, and managed plugins with it: 1 or 0.");
+    page.sample({}, std::uint64_t{managed_available ? 1u : 0u});
+}
+
 void write_states(PrometheusText& page, const Plugins& plugins) {
     page.family("brokerd_plugin_state", "gauge", "Always 1; the label is the state that the plugin is in.");
     for (const auto& plugin : plugins)
@@ -135,6 +141,7 @@ std::string metrics_page(const BrokerCounts& counts, const ProcessFigures& proce
     PrometheusText page;
     write_broker(page, plugins);
     write_config(page, counts.config);
+    write_availability(page, counts.managed_available);
     write_states(page, plugins);
     write_plugins(page, plugins);
     write_calls(page, plugins);

@@ -286,6 +286,17 @@ def test_a_refused_configuration_is_seen(busy):
     wait_until(lambda: reading()[0] == 1 and reading()[1] > started, "a configuration that is accepted again")
 
 
+def test_a_state_root_that_cannot_be_used_is_seen(broker):
+    broker = broker()
+    broker.state.write_text("")
+    broker.start()
+    assert prometheus.value(metrics(broker), "brokerd_managed_plugins_available") == 0
+    broker.stop()
+    broker.state.unlink()
+    broker.start()
+    assert prometheus.value(metrics(broker), "brokerd_managed_plugins_available") == 1
+
+
 def test_readers_in_a_crowd_all_get_the_numbers(busy):
     broker, _ = busy
     broker.call("mobyfs", "VolumeDriver.List")

@@ -37,6 +37,7 @@ BrokerCounts three_plugins() {
     counts.plugins = {{1, "vieux/fs", "legacy", "active"},
                       {2, "quiet", "legacy", "invalid"},
                       {3, "acme/db:latest", "managed", "restarting", 7}};
+    counts.managed_available = false;
     counts.config = {false, std::chrono::system_clock::time_point{1500ms}};
     counts.threads = std::make_shared<const std::vector<ThreadCounts>>(
         std::vector<ThreadCounts>{{{1, 4, 2, {{"VolumeDriver.Get", meter.counts()}}, 48}}, {{1, 0, 0, {}, 16}}});
@@ -48,6 +49,7 @@ TEST_CASE("the page has every count under its name", "[metrics]") {
     const std::string labels = R"({plugin="vieux/fs",method="VolumeDriver.Get")";
     for (const std::string& line : {
              std::string{"brokerd_config_last_reload_successful 0"},
+             std::string{"brokerd_managed_plugins_available 0"},
              std::string{"brokerd_config_last_reload_success_timestamp_seconds 1.5"},
              std::string{R"(brokerd_plugins{state="active"} 1)"},
              std::string{R"(brokerd_plugins{state="failed"} 0)"},
