@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "daemon/config/settings_file.h"
+#include "daemon/config/value_checks.h"
 
 namespace brokerd {
 namespace {
@@ -18,10 +19,6 @@ constexpr const char* kDefaultFile = "/etc/brokerd/brokerd.conf";
 /// Ours: one proxy thread saturates a core with about a hundred thousand calls a second; leave cores to the plugins.
 unsigned default_proxy_threads() {
     return std::clamp(std::thread::hardware_concurrency() / 2, 1U, 4U);
-}
-
-std::string check_absolute(const std::string& path) {
-    return !path.empty() && path.front() == '/' ? std::string{} : fmt::format("{} is not an absolute path", path);
 }
 
 /// Whether the command line gives this setting itself: then the file's does not count.
@@ -53,6 +50,9 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     auto health_interval = config.health_interval.count();
     std::vector<std::string> answer_timeouts;
     const CLI::Validator absolute{check_absolute, "PATH", "absolute"};
+    const CLI::Validator not_empty{check_not_empty, "", "not_empty"};
+    const CLI::Validator registry{check_registry, "", "registry"};
+    const CLI::Validator mirror{check_mirror, "", "mirror"};
 
     CLI::App app{
         "brokerd finds container engine plugins, activates them, and offers each as a Unix socket to any engine.",
@@ -66,6 +66,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         ->check(absolute)
         ->capture_default_str();
     app.add_option("--group", config.group, "Members of this group may use the control socket; that makes them root")
+        ->check(not_empty)
         ->capture_default_str();
     app.add_option("--state-root", config.state_root, "Where managed plugins and their state are kept")
         ->check(absolute)
@@ -110,9 +111,11 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     app.add_option("--insecure-registry", config.insecure_registries,
                    "A registry that may be spoken to without TLS or with a certificate that nobody vouches for: "
                    "HOST[:PORT], or a network as ADDRESS/BITS; may be repeated")
+        ->check(registry)
         ->type_name("HOST");
     app.add_option("--registry-mirror", config.registry_mirrors,
                    "Where to ask for images of docker.io first: http[s]://HOST[:PORT]; may be repeated")
+        ->check(mirror)
         ->type_name("URL");
     app.add_option("--registry-certs", config.registry_certs,
                    "Where certificates for registries are: DIR/HOST[:PORT]/{ca.crt,client.cert,client.key}")
@@ -120,6 +123,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         ->capture_default_str();
     app.add_option("--oci-runtime", config.oci_runtime,
                    "What runs managed plugins: an OCI runtime's path, or its name in PATH")
+        ->check(not_empty)
         ->type_name("PATH")
         ->capture_default_str();
     app.add_option("--live-restore", config.live_restore,
