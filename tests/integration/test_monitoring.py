@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import shlex
+import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -178,6 +179,12 @@ def test_a_scrape_gets_the_metrics_and_nothing_else(usual_place, scraped):
         get(address, "/metrics")
 
 
+def test_who_connects_and_says_nothing_is_not_waited_for(scraped):
+    host, port = scraped().split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as silent:
+        assert silent.recv(1) == b""
+
+
 def test_units_are_right():
     names = [str(PROMETHEUS / name) for name in ("brokerd-metrics.socket", "brokerd-metrics@.service", "brokerd-textfile.service", "brokerd-textfile.timer")]
     seen = subprocess.run(["systemd-analyze", "verify", "--man=no", *names], capture_output=True, text=True, timeout=60)
@@ -207,14 +214,14 @@ def test_every_alert_is_tested_and_explained():
 @pytest.mark.long
 def test_a_real_prometheus_has_an_answer_to_each_query(watched, scraped, directory, closing):
     exporter, server = unpacked.program("prometheus-node-exporter", "prometheus-node-exporter"), unpacked.program("prometheus", "prometheus")
-    socket, node, listening = scraped(), f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    metrics_socket, node, listening = scraped(), f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     write_textfile(directory)
     closing.add(Stopping(Process([exporter, f"--web.listen-address={node}", "--collector.disable-defaults", "--collector.textfile",
                                   f"--collector.textfile.directory={directory}"], directory / "exporter.log")))
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(RULES)]
-    for job, address in zip(config["scrape_configs"], (socket, node), strict=True):
+    for job, address in zip(config["scrape_configs"], (metrics_socket, node), strict=True):
         job["static_configs"] = [{"targets": [address]}]
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
     closing.add(Stopping(Process([server, f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/tsdb",
