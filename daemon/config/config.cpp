@@ -40,6 +40,11 @@ std::string place_of_wrong_timeout(const SettingsFile& file) {
     return {};
 }
 
+EarlyExit refused(bool is_files, const std::string& reason, std::string_view hint = {}) {
+    return {is_files ? EarlyExit::kWrongFile : EarlyExit::kWrongCommandLine,
+            fmt::format("brokerd: {}{}\n", reason, hint), reason};
+}
+
 }  // namespace
 
 std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
@@ -60,6 +65,10 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     app.set_version_flag("--version", std::string{"brokerd "} + BROKERD_VERSION);
     app.set_config("--config", kDefaultFile,
                    "Read settings from FILE: one \"flag = value\" a line, named as below without the dashes");
+    bool only_checks = false;
+    app.add_flag("--check-config", only_checks,
+                 "Say whether brokerd could start with these settings, by the exit status, and exit")
+        ->configurable(false);
     const auto file = std::make_shared<SettingsFile>(app);
     app.config_formatter(file);
     app.add_option("--control-socket", config.control_socket, "Where pluginctl and engines reach brokerd")
@@ -164,10 +173,11 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         const int status = app.exit(error, out, problem);
         if (status == 0) return EarlyExit{0, out.str(), {}};
         const bool has_place = dynamic_cast<const CLI::ConfigError*>(&error) != nullptr;
-        const std::string reason = (has_place ? std::string{} : file->place_of(error.what(), counts)) + error.what();
-        return EarlyExit{2, fmt::format("brokerd: {}; see brokerd --help\n", reason), reason};
+        const std::string place = has_place ? std::string{} : file->place_of(error.what(), counts);
+        const bool is_files = has_place || !place.empty() || dynamic_cast<const CLI::FileError*>(&error) != nullptr;
+        return refused(is_files, place + error.what(), "; see brokerd --help");
     } catch (const std::exception& error) {  // no memory, or what the file is read with does not like it
-        return EarlyExit{2, fmt::format("brokerd: {}\n", error.what()), error.what()};
+        return refused(true, error.what());
     }
     config.lazy_activation = activation == "lazy";
     config.log_level = levels.at(log_level);
@@ -176,11 +186,11 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     config.health_interval = std::chrono::seconds{health_interval};
     auto timeouts = AnswerTimeouts::parse(answer_timeouts);
     if (!timeouts) {
-        const std::string reason =
-            (counts("answer-timeout") ? place_of_wrong_timeout(*file) : "") + timeouts.error().message;
-        return EarlyExit{2, fmt::format("brokerd: {}\n", reason), reason};
+        const std::string place = counts("answer-timeout") ? place_of_wrong_timeout(*file) : std::string{};
+        return refused(!place.empty(), place + timeouts.error().message);
     }
     config.answer_timeouts = *std::move(timeouts);
+    if (only_checks) return EarlyExit{0, "brokerd could start with these settings\n", {}};
     return config;
 }
 

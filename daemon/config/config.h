@@ -38,9 +38,14 @@ struct Config {
     LogDetail log_level = LogDetail::info;
 };
 
-/// What the command line asked for instead of a daemon: --help, --version, or a mistake. `text` is to be printed.
+/// What the command line asked for instead of a daemon: --help, --version, --check-config, or a mistake. `text` is to
+/// be printed.
 struct EarlyExit {
-    int status = 0;
+    static constexpr int kWrongCommandLine = 2;
+    /// The file is wrong: EX_CONFIG of sysexits.h(3head). brokerd.service does not try again where it says so.
+    static constexpr int kWrongFile = 78;
+
+    int status = 0;  ///< of the process
     std::string text;
     std::string reason;  ///< of a mistake, one sentence; begins with FILE:LINE where it is one of the file's
 };

@@ -87,7 +87,8 @@ void SettingsFile::check(const CLI::ConfigItem& item, unsigned line) const {
         throw CLI::ConfigError{fmt::format("{}settings stand without sections; remove the line [{}]", at(line),
                                            escaped(fmt::format("{}", fmt::join(item.parents, ".")), 60))};
     }
-    if (!item.parents.empty() || app_.get_option_no_throw("--" + item.name) == nullptr) {
+    const CLI::Option* const option = app_.get_option_no_throw("--" + item.name);
+    if (!item.parents.empty() || option == nullptr || !option->get_configurable()) {
         throw CLI::ConfigError{
             fmt::format("{}\"{}\" is not a setting; settings have the names of the flags, without the dashes", at(line),
                         escaped(item.fullname(), 60))};

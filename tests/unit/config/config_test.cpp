@@ -83,11 +83,12 @@ TEST_CASE("what may be repeated comes either from the file or from the command l
 }
 
 TEST_CASE("what the file says and brokerd does not know is a mistake with the file's name", "[config]") {
-    for (const std::string text : {"answer-timeut = 3\n", "[answer-timeout]\nsshfs = 3\n", "a.b = 3\n", "nonsense\n"}) {
+    for (const std::string text :
+         {"answer-timeut = 3\n", "[answer-timeout]\nsshfs = 3\n", "a.b = 3\n", "nonsense\n", "check-config = true\n"}) {
         const auto loaded = load_file(text);
         INFO(text);
         REQUIRE(std::holds_alternative<EarlyExit>(loaded));
-        CHECK(std::get<EarlyExit>(loaded).status == 2);
+        CHECK(std::get<EarlyExit>(loaded).status == 78);
         CHECK(std::get<EarlyExit>(loaded).text.find("brokerd.conf:1: ") != std::string::npos);
     }
 }
@@ -135,6 +136,15 @@ TEST_CASE("help and errors name the choices as they are written", "[config]") {
     CHECK_THAT(refused.text, Catch::Contains("{error,warning,info,debug}"));
 }
 
+TEST_CASE("settings can be checked without a start", "[config]") {
+    const auto check = [](const std::string& text) { return std::get<EarlyExit>(load_file(text, {"--check-config"})); };
+    CHECK(check("log-level = debug\n").status == 0);
+    CHECK(check("log-level = loud\n").status == 78);
+    CHECK(check("answer-timeout = x\n").status == 78);
+    CHECK(std::get<EarlyExit>(load({"--config", "/nonexistent/brokerd.conf", "--check-config"})).status == 78);
+    CHECK(std::get<EarlyExit>(load_file("", {"--check-config", "--log-level", "loud"})).status == 2);
+}
+
 TEST_CASE("a mistake in the file is told with its line", "[config]") {
     const std::vector<std::tuple<std::string, int, std::string>> mistakes{
         {"# fine\n\nproxy-threads = 0\n", 3, "--proxy-threads"},
@@ -159,6 +169,7 @@ TEST_CASE("a mistake in the file is told with its line", "[config]") {
         CHECK_THAT(refused.reason, Catch::Contains("/brokerd.conf:" + std::to_string(line) + ": "));
         CHECK_THAT(refused.reason, Catch::Contains(what));
         CHECK(refused.text.starts_with("brokerd: " + refused.reason));
+        CHECK(refused.status == 78);
     }
 }
 
@@ -195,7 +206,8 @@ TEST_CASE("every flag is a setting that a reload knows of", "[config]") {
         const std::size_t begin = at + 5;
         flags.push_back(help.substr(begin, help.find_first_of(" \n=", begin) - begin));
     }
-    std::erase_if(flags, [](const std::string& flag) { return flag == "version" || flag == "config"; });
+    std::erase_if(
+        flags, [](const std::string& flag) { return flag == "version" || flag == "config" || flag == "check-config"; });
     const auto names = setting_names();
     CHECK(flags == std::vector<std::string>(names.begin(), names.end()));
 }
