@@ -8,7 +8,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "common/os/system_error.h"
@@ -82,6 +84,24 @@ UniqueFd take_activated_socket(ActivatedDescriptors& activated, const std::strin
         return sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) > 0 &&
                (descriptor.name == "control" || sd_is_socket_unix(fd, SOCK_STREAM, 1, path.c_str(), path.size()) > 0);
     });
+}
+
+std::string bound_path(const UniqueFd& socket) {
+    sockaddr_un address{};
+    socklen_t size = sizeof address;
+    if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+    if (size <= offsetof(sockaddr_un, sun_path) || address.sun_path[0] == '\0') return {};  // of no file
+    const std::size_t room = std::min<std::size_t>(size, sizeof address) - offsetof(sockaddr_un, sun_path);
+    return {address.sun_path, ::strnlen(address.sun_path, room)};
+}
+
+Result<bool> give_to_group(const std::string& path, gid_t group) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) return cannot("look at", path);
+    if (!S_ISSOCK(status.st_mode)) return fail(fmt::format("{} is not a socket", path));
+    if (status.st_gid == group) return true;
+    if (::lchown(path.c_str(), static_cast<uid_t>(-1), group) != 0) return cannot("give a group to", path);
+    return true;
 }
 
 }  // namespace brokerd
