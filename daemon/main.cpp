@@ -44,8 +44,9 @@
 namespace brokerd {
 namespace {
 
-/// Ours: for calls under way when brokerd stops. Well within systemd's TimeoutStopSec.
-constexpr std::chrono::seconds kDrainLimit{5};
+/// Ours: for calls under way when brokerd stops. A Mount may well take ten seconds, and what comes meanwhile waits in
+/// the published sockets. brokerd.service's TimeoutStopSec is made of this.
+constexpr std::chrono::seconds kDrainLimit{20};
 
 /// The group's id, or nothing where the host has no such group: then only root is served.
 std::optional<gid_t> find_group(const std::string& name) {
@@ -109,12 +110,34 @@ ManagedState open_state_or_stand_in(const Config& config) {
     return *std::move(stand_in);
 }
 
-UniqueFd take_control_socket(ActivatedDescriptors& activated, const Config& config, std::optional<gid_t> group) {
-    if (UniqueFd socket = take_activated_socket(activated, config.control_socket)) return socket;
+struct ControlSocket {
+    UniqueFd socket;
+    std::string path;  ///< where it really is
+};
+
+/// systemd's socket serves as it is, but for whom, and where, brokerd.conf may say something else than brokerd.socket.
+ControlSocket adopt_control_socket(UniqueFd socket, const Config& config, std::optional<gid_t> group) {
+    std::string path = bound_path(socket);
+    if (path != config.control_socket) {
+        log_warning(
+            "the control socket is {}, where systemd listens, and not {} (control-socket): change ListenStream= by "
+            "systemctl edit brokerd.socket, or take the setting back",
+            path, config.control_socket);
+    }
+    if (group && !path.empty()) {
+        if (const auto given = give_to_group(path, *group); !given)
+            log_warning("the group {} cannot use the control socket: {}", config.group, given.error().message);
+    }
+    return {std::move(socket), std::move(path)};
+}
+
+ControlSocket take_control_socket(ActivatedDescriptors& activated, const Config& config, std::optional<gid_t> group) {
+    if (UniqueFd socket = take_activated_socket(activated, config.control_socket))
+        return adopt_control_socket(std::move(socket), config, group);
     std::filesystem::create_directories(std::filesystem::path{config.control_socket}.parent_path());
     auto bound = bind_control_socket(config.control_socket, group);
     if (!bound) throw std::runtime_error{bound.error().message};
-    return *std::move(bound);
+    return {*std::move(bound), config.control_socket};
 }
 
 /// For engines' calls: those under way are finished, and what comes meanwhile waits for the next brokerd. Then the
@@ -172,10 +195,11 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
     collect_blobs(operations);  // of installs that a crash ended
     discovery.start();
     sockets.remove_leftovers();  // what the scan has not published again belongs to plugins that are gone
+    ControlSocket control_socket = take_control_socket(activated, config, group);
     ControlServer control{loop,
                           plugins,
                           operations,
-                          take_control_socket(activated, config, group),
+                          std::move(control_socket.socket),
                           {PeerPolicy{geteuid(), group}, {}, broker_facts(config)}};
     Reload reload{argc, argv, config, {discovery, plugins, installed, registries, runner, control}};
     bool stopping = false;
@@ -187,7 +211,7 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
     sd_notify(0, "READY=1\nSTATUS=ready");
     log_entry({LogLevel::info,
                fmt::format("brokerd {} is ready: {} plugins, control socket {}", BROKERD_VERSION, plugins.list().size(),
-                           config.control_socket),
+                           control_socket.path),
                message::kReady});
     const int status = loop.run();
     log_entry({LogLevel::info, "brokerd stops", message::kStopped});

@@ -1,5 +1,6 @@
 """brokerd as systemd sees it: readiness, reload, watchdog, stop, and a listening socket that systemd keeps."""
 
+import grp
 import socket
 import subprocess
 
@@ -135,6 +136,48 @@ def test_a_wrong_command_line_ends_at_once_with_a_reason(broker, flags):
     result = subprocess.run([str(part) for part in broker.command()], capture_output=True, text=True, timeout=20)
     assert result.returncode != 0
     assert result.stderr.strip()
+
+
+def run_with_file(broker, text, *more):
+    command = [str(part) for part in [*broker.command(), *more] if str(part) not in ("--log-level", "debug")]
+    (broker.directory / "brokerd.conf").write_text(text)
+    return subprocess.run(command, capture_output=True, text=True, timeout=20)
+
+
+def test_a_wrong_file_has_a_status_of_its_own(broker):
+    """By which systemd does not start brokerd again and again."""
+    for more in ([], ["--check-config"]):
+        done = run_with_file(broker(), "activation-timeout = 5\nlog-level = loud\n", *more)
+        assert done.returncode == 78, done
+        assert "brokerd.conf:2: " in done.stderr and "loud" in done.stderr
+
+
+def test_settings_are_checked_beside_a_brokerd_that_runs(broker):
+    running = broker().start()
+    done = run_with_file(running, "log-level = warning\n", "--check-config")
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert running.get("/_ping").status == 200
+
+
+@pytest.mark.parametrize("path", ["control.sock", "elsewhere.sock"])
+def test_a_socket_that_systemd_made_is_given_to_the_group(broker, path):
+    """Who it was made for, brokerd.socket says; brokerd.conf, who is served."""
+    broker = broker()
+    group = next(entry for entry in grp.getgrall() if entry.gr_gid != 0)
+    broker.extra += ["--group", group.gr_name]
+    broker.control = broker.directory / path
+    wanted = [broker.directory / "control.sock" if part == broker.control else part for part in broker.command()]
+    broker.command = lambda: wanted
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(broker.control))
+        broker.control.chmod(0o660)
+        listener.listen(64)
+        broker.start(listener=listener)
+        assert broker.get("/_ping").status == 200
+        assert (broker.control.stat().st_gid, broker.control.stat().st_mode & 0o777) == (group.gr_gid, 0o660)
+        wait_until(lambda: f"control socket {broker.control}" in broker.process.output(), broker.process.output)
+        assert ("systemctl edit brokerd.socket" in broker.process.output()) == (path != "control.sock")
+        broker.stop()
 
 
 def test_settings_from_the_configuration_file(broker, directory):

@@ -1,5 +1,6 @@
 """brokerd on private directories, its control API and pluginctl."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -119,8 +120,8 @@ class Brokerd:
             self.process = None
 
     def stop(self):
-        """SIGTERM; it must end cleanly."""
-        status = self.process.stop()
+        """SIGTERM; it must end cleanly. Calls under way have 20 seconds."""
+        status = self.process.stop(40)
         assert status == 0, f"brokerd ended with {status}\n{self.process.output()[-4000:]}"
 
     def kill(self):
@@ -134,6 +135,10 @@ class Brokerd:
             stream.close()
         try:
             if self.process is not None and self.process.running:
+                self.process.signal(signal.SIGCONT)
+                self.process.signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):  # calls that a test has left behind are not waited for
+                    self.process.wait(5)
                 self.stop()
             elif self.process is not None:
                 assert self.process.returncode in (0, -signal.SIGKILL), (
