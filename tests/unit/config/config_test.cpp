@@ -141,7 +141,8 @@ TEST_CASE("settings can be checked without a start", "[config]") {
     CHECK(check("log-level = debug\n").status == 0);
     CHECK(check("log-level = loud\n").status == 78);
     CHECK(check("answer-timeout = x\n").status == 78);
-    CHECK(std::get<EarlyExit>(load({"--config", "/nonexistent/brokerd.conf", "--check-config"})).status == 78);
+    const char* missing[] = {"brokerd", "--config", "/nonexistent/brokerd.conf", "--check-config"};
+    CHECK(std::get<EarlyExit>(load_config(4, missing)).status == 78);
     CHECK(std::get<EarlyExit>(load_file("", {"--check-config", "--log-level", "loud"})).status == 2);
 }
 
