@@ -288,46 +288,6 @@ void Client::on_deadline() {
     progress();
 }
 
-void Client::on_draining() {
-    draining_ = true;
-    switch (state_) {
-        case State::reading:
-            if (!is_linked()) context_.deadlines.set(*this, kIdleGrace);
-            return;
-        case State::waiting:
-        case State::connecting:
-        case State::exchanging:
-            // An answer that has begun has promised to go on: its connection gets the grace.
-            if (!answer_.is_begun()) close_after_ = true;
-            return;
-        case State::answering:
-        case State::closing:
-        case State::closed:
-            return;
-    }
-}
-
-/// The grace of an idle connection is over. A client that starts to send at this very moment must not lose its call:
-/// from here on its write fails, and nothing of it has left; what it has sent before is read and answered.
-void Client::end_idle() {
-    if (!channel_.out.empty()) return context_.deadlines.set(*this, kIdleGrace);          // still takes its last answer
-    if (!channel_.in.empty()) return context_.deadlines.set(*this, context_.head_limit);  // has begun a request
-    channel_.stream.shut_down_reading();
-    channel_.note(EPOLLIN | EPOLLRDHUP);
-}
-
-void Client::on_withdrawn() {
-    withdrawn_ = true;
-    if (state_ == State::reading) return close();
-    if (state_ != State::waiting) return;
-    answer_removed();
-    progress();
-}
-
-void Client::answer_removed() {
-    refuse(503, fmt::format("plugin {} has been removed", slot_.route().plugin));
-}
-
 /// The plugin is not there to answer: counted as its failure, also where no call has begun.
 void Client::refuse(unsigned status, const std::string& message) {
     if (!call_.is_running() && path_ != docker_plugin_api::kActivatePath) slot_.meter().method(path_).refuse();

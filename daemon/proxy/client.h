@@ -20,8 +20,8 @@ class RouteSlot;
 
 /// A connection that an engine has made to a published socket: reads requests one after another, answers them or
 /// forwards them, and streams the answers back. This is the state machine: RequestBody and AnswerWriter move the bytes,
-/// and what concerns the exchange with the plugin is in a source file of its own, client_exchange.cpp. Owned by its
-/// RouteSlot. Thread: one proxy thread's.
+/// and what concerns the exchange with the plugin, and the end of brokerd, is in source files of their own,
+/// client_exchange.cpp and client_draining.cpp. Owned by its RouteSlot. Thread: one proxy thread's.
 class Client final : public EventHandler,
                      public Deadline,
                      public Deferred,
@@ -46,6 +46,8 @@ public:
     void on_withdrawn();
     /// The process will end: finish the present request, and answer one that comes within the grace, as the last one.
     void on_draining();
+    /// The time for that is over: the present request is answered with what has become of it.
+    void on_cut_off();
 
     [[nodiscard]] bool is_waiting() const noexcept { return state_ == State::waiting; }
 
@@ -106,6 +108,7 @@ private:
     [[nodiscard]] bool finish_closing();
     void close();
     void end_idle();
+    void cut_off(const std::string& message);
     void release_upstream(bool reusable);
     void expect_paths();
     void end_paths_answer(bool reusable);

@@ -50,7 +50,11 @@ Proxy::Proxy(CoreLoop& loop, const ProxySettings& settings, RouteReports reports
         threads_.push_back(std::make_unique<ProxyThread>(deliver_on(loop, shared), settings, i));
 }
 
-Proxy::~Proxy() = default;
+Proxy::~Proxy() {
+    if (!draining_) return;
+    draining_->limit.reset();  // what a thread has posted may keep the rest for longer
+    draining_->end.reset();
+}
 
 void Proxy::publish(UniqueFd listener, const std::shared_ptr<const Route>& route) {
     const auto shared = std::make_shared<const UniqueFd>(std::move(listener));
@@ -74,8 +78,9 @@ void Proxy::drain(std::chrono::milliseconds limit, std::function<void()> done) {
     draining->done = std::move(done);
     draining->threads_left = threads_.size();
     // The timer is the only one that outlives its object's owner: it must not keep it.
-    draining->limit = loop_.after(limit, [weak = std::weak_ptr{draining}] {
-        if (const auto late = weak.lock()) finish(*late);
+    draining->limit = loop_.after(limit, [this, weak = std::weak_ptr{draining}] {
+        const auto late = weak.lock();
+        if (late && late->done) cut_off(*late);
     });
     draining_ = draining;
     for (const auto& thread : threads_) {
@@ -85,6 +90,12 @@ void Proxy::drain(std::chrono::milliseconds limit, std::function<void()> done) {
             });
         });
     }
+}
+
+/// `draining` is kept by this object, so its second timer may refer to it.
+void Proxy::cut_off(Draining& draining) {
+    for (const auto& thread : threads_) thread->cut_off();
+    draining.end = loop_.after(kCutOffTime, [&draining] { finish(draining); });
 }
 
 void Proxy::finish(Draining& draining) {

@@ -22,6 +22,9 @@ class ProxyThread;
 /// Thread: the core loop's; every callback runs there too. The loop outlives it.
 class Proxy {
 public:
+    /// Ours: for clients to take the error that they get when draining takes too long.
+    static constexpr std::chrono::milliseconds kCutOffTime{1000};
+
     /// A handshake under way; destroying it cancels the call, and `done` is then never called.
     class Call {
     public:
@@ -47,8 +50,9 @@ public:
 
     /// Before the process ends: no more connections are accepted (they wait in the backlog, for whoever has the sockets
     /// next), requests under way are finished and answered with `Connection: close`, and idle connections are closed
-    /// once their client has sent nothing for a moment. `done` is called when no connection is left, or after `limit`;
-    /// what is left then, as requests that wait for a plugin to become active, ends with this object. Once only.
+    /// once their client has sent nothing for a moment. Requests that are left after `limit` are answered with an
+    /// error, unless their answer has begun. `done` is called when no connection is left, or kCutOffTime after `limit`;
+    /// what is left then ends with this object. Once only.
     void drain(std::chrono::milliseconds limit, std::function<void()> done);
 
     /// Asks the plugin `id` at `target` for its manifest, within `limit`.
@@ -67,7 +71,9 @@ private:
         std::function<void()> done;  ///< empty once called
         std::size_t threads_left = 0;
         std::unique_ptr<Scheduler::Timer> limit;
+        std::unique_ptr<Scheduler::Timer> end;
     };
+    void cut_off(Draining& draining);
     static void finish(Draining& draining);
 
     CoreLoop& loop_;

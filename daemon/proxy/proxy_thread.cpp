@@ -80,6 +80,14 @@ void ProxyThread::drain(std::function<void()> drained) {
     });
 }
 
+void ProxyThread::cut_off() {
+    context_.loop.post([this] {
+        for (const auto* slots : {&slots_, &withdrawn_}) {
+            for (const auto& [id, slot] : *slots) slot->cut_off();
+        }
+    });
+}
+
 void ProxyThread::on_slot_drained() {
     if (--draining_slots_ == 0) drained_();
 }

@@ -33,6 +33,8 @@ public:
     void set_limits(const ProxySettings& settings);
     /// `drained` is called on this thread once no client is left; no new ones are accepted. Once only.
     void drain(std::function<void()> drained);
+    /// While it drains: requests that are left are answered with an error.
+    void cut_off();
 
     /// `done` is called on this thread.
     void handshake(std::uint64_t call, std::uint64_t id, std::shared_ptr<const Target> target,

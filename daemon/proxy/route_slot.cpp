@@ -141,6 +141,12 @@ void RouteSlot::drain(std::function<void()> drained) {
     if (clients_.empty() && drained_) std::exchange(drained_, {})();
 }
 
+void RouteSlot::cut_off() {
+    std::vector<std::shared_ptr<Client>> all;
+    for (const auto& [pointer, client] : clients_) all.push_back(client);
+    for (const auto& client : all) client->on_cut_off();
+}
+
 void RouteSlot::park(std::shared_ptr<Upstream> upstream) {
     if (upstream->target() != route_->target || emptied_) return drop(context_, upstream);
     idle_.put(std::move(upstream));

@@ -43,6 +43,8 @@ public:
     /// Accepts no more, and lets each client finish what it is at; `drained` is called once no client is left, perhaps
     /// at once. The sockets stay open.
     void drain(std::function<void()> drained);
+    /// While it drains: the requests that are left are answered with an error, as far as no answer has begun.
+    void cut_off();
 
     /// The context's number of clients has changed.
     void on_limits_changed();

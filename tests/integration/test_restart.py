@@ -199,12 +199,13 @@ def test_a_call_that_comes_while_brokerd_is_away_is_answered_by_the_next(broker,
     assert len(broker.store.kept) == 2
 
 
-def test_a_call_under_way_is_finished_before_brokerd_ends(broker, mobyfs):
-    plugin = mobyfs(delay=1)
-    broker = broker().keep_sockets()
+@pytest.mark.parametrize("seconds", [1, pytest.param(8, marks=pytest.mark.long)])
+def test_a_call_under_way_is_finished_before_brokerd_ends(broker, mobyfs, seconds):
+    plugin = mobyfs(delay=seconds)
+    broker = broker(timeout=20).keep_sockets()
     broker.define("mobyfs", plugin.url)
     broker.start()
-    broker.wait_state("mobyfs", "active")
+    broker.wait_state("mobyfs", "active", 20)
     connection = unix_http.Connection(broker.published("mobyfs"), timeout=30)
     connection.request("POST", "/VolumeDriver.Capabilities", b"{}")
     wait_until(lambda: plugin.calls("VolumeDriver.Capabilities"), "the call at the plugin")
@@ -212,6 +213,20 @@ def test_a_call_under_way_is_finished_before_brokerd_ends(broker, mobyfs):
     response = connection.getresponse()
     assert response.status == 200
     assert response.headers["Connection"] == "close"
+    connection.close()
+
+
+@pytest.mark.long
+def test_a_call_that_waits_for_too_long_is_told_so(broker):
+    broker = broker(timeout=60)
+    broker.define("absent", "tcp://127.0.0.1:9")
+    broker.start()
+    connection = unix_http.Connection(broker.published("absent"), timeout=60)
+    connection.request("POST", "/VolumeDriver.Capabilities", b"{}")
+    broker.stop()
+    response = connection.getresponse()
+    told = response.read().decode()
+    assert response.status == 503 and "restarted or stopped" in told and "nothing was sent" in told, told
     connection.close()
 
 

@@ -25,6 +25,13 @@ struct DrainFixture : test::ProxyFixture {
         proxy.drain(limit, [this] { ++drained; });
     }
 
+    /// What it gets when draining has taken too long.
+    std::string cut_off(Peer& client) {
+        drain(100ms);
+        CHECK(wait_for([&] { return client.is_readable(); }));
+        return client.read_to_end();
+    }
+
     std::optional<Peer> at_plugin;
     int drained = 0;
 };
@@ -78,14 +85,48 @@ TEST_CASE_METHOD(DrainFixture, "new connections wait for whoever has the sockets
     CHECK(wait_for([&] { return drained == 1; }));
 }
 
-TEST_CASE_METHOD(DrainFixture, "a plugin that does not answer holds up the end no longer than the limit", "[proxy]") {
+TEST_CASE_METHOD(DrainFixture, "a call that takes longer than the limit is answered with what became of it",
+                 "[proxy]") {
     Peer client = Peer::connect(published);
     REQUIRE(client.send(request("Create")));
     take();
+    const std::string answered = cut_off(client);
+    CHECK_THAT(answered, Catch::StartsWith("HTTP/1.1 503 "));
+    CHECK_THAT(answered, Catch::Contains("Connection: close\r\n"));
+    CHECK_THAT(answered, Catch::Contains("{\"Err\":\"brokerd is being restarted or stopped, and plugin "));
+    CHECK_THAT(answered, Catch::Contains("it may still be working on it"));
+    client.close();
+    CHECK(wait_for([&] { return drained == 1; }));
+}
+
+TEST_CASE_METHOD(DrainFixture, "a call that waits for its plugin is told that nothing was sent", "[proxy]") {
+    Peer client = Peer::connect(published);
+    call(client);
+    const auto waiting = route();
+    waiting->state = Route::State::waiting;
+    waiting->wait_limit = 60s;
+    proxy.set_route(waiting);
+    REQUIRE(client.send(request("Create")));
+    CHECK_THAT(cut_off(client), Catch::StartsWith("HTTP/1.1 503 ") && Catch::Contains("nothing was sent to it"));
+}
+
+TEST_CASE_METHOD(DrainFixture, "half a request is told that brokerd ends", "[proxy]") {
+    Peer client = Peer::connect(published);
+    call(client);
+    REQUIRE(client.send("POST /VolumeDriver.Create HT"));
+    CHECK_THAT(cut_off(client), Catch::StartsWith("HTTP/1.1 503 ") && Catch::Contains("was not complete"));
+}
+
+TEST_CASE_METHOD(DrainFixture, "an answer that has begun holds up the end no longer than the limit", "[proxy]") {
+    Peer client = Peer::connect(published);
+    REQUIRE(client.send(request("Create")));
+    take();
+    REQUIRE(at_plugin->send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{ "));
+    CHECK(client.read_until("\r\n\r\n{ ").find("200 OK") != std::string::npos);
     drain(100ms);
     CHECK(wait_for([&] { return drained == 1; }));
-    REQUIRE(at_plugin->send(answer("{}")));
-    CHECK(is_last(client.read_to_end()));  // the object is still there
+    REQUIRE(at_plugin->send(" }"));
+    CHECK(client.read(2) == " }");  // the object is still there
     test::run_ready(loop);
     CHECK(drained == 1);
 }

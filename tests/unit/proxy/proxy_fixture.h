@@ -75,6 +75,11 @@ public:
         return take(seen_.size());
     }
     void close() { socket_.reset(); }
+    /// Whether something has come, or the end of the connection.
+    [[nodiscard]] bool is_readable() const {
+        pollfd ready{socket_.get(), POLLIN, 0};
+        return ::poll(&ready, 1, 0) == 1;
+    }
 
 private:
     static constexpr int kLimit = 20'000;
