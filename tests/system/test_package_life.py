@@ -12,7 +12,7 @@ import tempfile
 import booted
 import pytest
 from harness.waiting import wait_until
-from inside import ORDERLY, add_plugin, assert_none_left, script, wait_running
+from inside import ORDERLY, add_plugin, assert_none_left, main_pid, script, wait_running
 
 pytestmark = pytest.mark.skipif(not os.environ.get("BROKERD_SYSTEM_TESTS"), reason="runs with packaging/test --system")
 
@@ -139,6 +139,38 @@ def install(machine, package):
     machine.succeed("dpkg", "--install", f"/root/{package.name}")
 
 
+def test_an_upgrade_that_refuses_the_settings_leaves_the_old_brokerd_running(host, packages):
+    pid = main_pid(host)
+    usual = (host.root / "etc/brokerd/brokerd.conf").read_text()
+    host.write("/etc/brokerd/brokerd.conf", usual + "no-such-key = 1\n")
+    shutil.copy(packages[1], host.root / "root")
+    done = host.run("dpkg", "--install", f"/root/{packages[1].name}")
+    assert done.returncode != 0 and "no-such-key" in done.stderr and "dpkg --configure brokerd" in done.stderr, done
+    assert main_pid(host) == pid
+
+    # Who restarts it all the same is told once, and nobody waits in a socket for a brokerd that does not come.
+    assert host.run("systemctl", "restart", "brokerd.service").returncode != 0
+    assert [host.show("brokerd.service", name) for name in ("ActiveState", "ExecMainStatus", "NRestarts")] == ["failed", "78", "0"]
+    assert len([entry for entry in host.journal("--unit=brokerd.service") if "no-such-key" in str(entry["MESSAGE"])]) == 1
+
+    host.write("/etc/brokerd/brokerd.conf", usual)
+    host.succeed("dpkg", "--configure", "brokerd")
+    wait_until(lambda: host.show("brokerd.service", "ActiveState") == "active", "brokerd that runs again", 30, 0.05)
+
+
+def test_a_purge_keeps_the_state_of_a_brokerd_that_runs(host):
+    host.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
+    host.succeed("chmod", "755", "/usr/sbin/policy-rc.d")
+    pid = main_pid(host)
+    done = host.run("dpkg", "--purge", "brokerd")
+    assert done.returncode != 0 and "a brokerd still runs with it" in done.stderr, done
+    assert main_pid(host) == pid and (host.root / "var/lib/brokerd/plugins").exists()
+    host.succeed("rm", "/usr/sbin/policy-rc.d")
+    host.succeed("systemctl", "stop", "brokerd.service")
+    host.succeed("dpkg", "--purge", "brokerd")
+    assert os.listdir(host.root / "var/lib/brokerd") == []
+
+
 def assert_nothing_left(machine, plugin):
     assert_none_left(machine.succeed("ps", "-e", "-o", "args"))
     mounts = machine.succeed("cat", "/proc/self/mountinfo")
@@ -163,7 +195,8 @@ def test_a_removal_ends_everything_and_keeps_the_state(host, packages):
     host.succeed("systemd-run", "--unit=foreign", "systemd-socket-activate", "--listen=/run/docker/plugins/foreign.sock", "cat")
     wait_until(foreign.exists, "the foreign socket", 30, 0.05)
 
-    host.succeed("dpkg", "--remove", "brokerd")
+    said = host.run("dpkg", "--remove", "brokerd")
+    assert said.returncode == 0 and f"containers lose volumes that they have of them: {NAME}:latest" in said.stderr, said
     assert_nothing_left(host, plugin)
     assert foreign.exists()
     said = [str(entry["MESSAGE"]) for entry in host.journal(f"PLUGIN_NAME={NAME}:latest")]
