@@ -14,8 +14,7 @@ namespace brokerd {
 
 /// From a plugin's first failure until it has been well for a while: decides what of it is worth a line of the log.
 ///
-/// - A failure is told at once if it is new in this spell: another state, or another reason. Numbers in it do not
-/// count,
+/// - A failure is told at once if it is new in this spell: another state, or another reason. Numbers do not count,
 ///   so that "it ended 0.2 s after its start" and "0.3 s" are the same, but those of a status or a signal do. So is a
 ///   reason that comes back after a while.
 /// - The others are counted, and summed up a minute after the first, then after two, four … minutes, at most an hour.
@@ -78,7 +77,7 @@ private:
     std::uint64_t failures_ = 0;
     std::uint64_t untold_ = 0;
     std::vector<std::size_t> told_;  ///< shapes of failures
-    std::size_t at_once_ = 0;        ///< how many were new, since all of them were told last
+    std::size_t at_once_ = 0;        ///< new ones told since a sum last made room for more
     std::size_t shape_ = 0;          ///< of the newest
     bool failing_ = false;
     bool gone_ = false;
