@@ -16,7 +16,7 @@ PAGES = ("brokerd.8", "brokerd.conf.5", "brokerd-plugins.5")
 UNIT = ROOT / "systemd/brokerd.service.in"
 EXAMPLES = {"insecure-registry", "registry-mirror"}  # have no default; the file shows what one looks like
 BY_MACHINE = {"proxy-threads"}                       # the default depends on where brokerd runs
-NO_SETTINGS = {"help", "version", "config"}
+NO_SETTINGS = {"help", "version", "config", "check-config"}
 
 
 def run(*command, **options):
@@ -107,8 +107,11 @@ def staged_installation(tmp_path_factory):
 
 
 def test_everything_is_where_debian_has_it(installed):
-    commands = {path.stem for path in (installed / "share/man/man1").iterdir()}
-    assert {"pluginctl", "pluginctl-ls", "pluginctl-install"} <= commands
+    pages = {path.stem for path in (installed / "share/man/man1").iterdir()}
+    commands = run(installed / "bin/pluginctl", "__complete", "").stdout.split("\n")
+    commands = {line.split("\t")[0] for line in commands if line and not line.startswith("-")}
+    assert {"ls", "install", "disable"} <= commands
+    assert pages == {"pluginctl", *(f"pluginctl-{command}" for command in commands)}
     for path in ("sbin/brokerd", "bin/pluginctl", "libexec/brokerd/brokerd-shim", "lib/systemd/system/brokerd.service",
                  "lib/systemd/system/brokerd.socket", "lib/systemd/system/brokerd.slice", "lib/sysusers.d/brokerd.conf",
                  "lib/tmpfiles.d/brokerd.conf", "lib/systemd/catalog/brokerd.catalog", *(f"share/man/man{page[-1]}/{page}" for page in PAGES),
@@ -155,7 +158,7 @@ def test_the_package_is_built_with_what_the_build_needs():
     assert needed - {"debhelper-compat", "dh-sequence-installsysusers"} == set(ours) - {"g++"}  # which Debian takes for granted
 
 
-@pytest.mark.parametrize("script", ["brokerd.prerm", "brokerd.postrm"])
+@pytest.mark.parametrize("script", ["brokerd.postinst", "brokerd.prerm", "brokerd.postrm"])
 def test_maintainer_scripts_are_of_the_plain_shell(script):
     assert run("dash", "-n", PACKAGING / "debian" / script).stderr == ""
 
