@@ -17,7 +17,7 @@ from harness import documents, engines, isolation
 from harness.brokerd import BUILD, REPOSITORY
 from harness.managed import succeed
 from harness.plugins import FIXTURES, free_port
-from harness.running import make_sample
+from harness.running import enable_sample, make_sample
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "packaging" / "docs").glob("*.md"))]
 # What only asks may be asked again, until the answer is the one that is shown: plugins take a moment to come and go.
@@ -105,8 +105,9 @@ def usual(undone, engine_broker, engine_directories, reader):
     (broker.directory / "brokerd.conf").symlink_to("/etc/brokerd/brokerd.conf")
     with open("/etc/group", "a", encoding="utf-8") as groups:
         groups.write("brokerd:x:64123:\n")
-    reader.services.update({f"systemctl {verb} brokerd": action for verb, action in
-                            (("reload", broker.reload), ("stop", broker.stop), ("start", broker.start))})
+    reader.services.update({f"systemctl {what}": action for what, action in
+                            (("reload brokerd", broker.reload), ("stop brokerd.socket brokerd.service", broker.stop),
+                             ("start brokerd.socket brokerd.service", broker.start))})
     return broker.start()
 
 
@@ -162,6 +163,14 @@ def one_that_runs(broker, reader, _request):
     succeed(broker.pluginctl("enable", "acme/files"))
 
 
+def one_that_has_something_mounted(broker, _reader, _request):
+    """On the host, below its own directory: what is there is not brokerd's to remove."""
+    enable_sample(broker, "vieux/mounts", "tmpfs", {"propagatedMount": "/data", "linux": {"capabilities": ["CAP_SYS_ADMIN"]}})
+    for method, body in (("Create", {"Name": "v"}), ("Mount", {"Name": "v", "ID": "1"})):
+        assert broker.call("vieux/mounts", f"VolumeDriver.{method}", body).json()["Err"] == ""
+    assert f"{broker.state}/plugins/" in pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+
+
 LONG = {"moving-from-docker", "remote-plugins", "running"}
 PREPARED = {
     "README": [a_plugin_on_another_host],
@@ -170,7 +179,7 @@ PREPARED = {
     "monitoring": [a_plugin_that_answers],
     "moving-from-docker": [an_engine_with_a_plugin],
     "remote-plugins": [a_name_for_this_host],
-    "running": [a_plugin_that_answers, one_that_does_not, one_that_runs],
+    "running": [a_plugin_that_answers, one_that_does_not, one_that_runs, one_that_has_something_mounted],
     "security": [one_that_runs],
 }
 
