@@ -16,8 +16,8 @@ namespace brokerd {
 /// every step of it has a deadline. Thread: the core loop's. The loop outlives it, and it outlives its RunningPlugins.
 class ContainerRunner final : public PluginRunner {
 public:
-    /// Makes the directories that it needs below the runtime root. A missing OCI runtime is no reason to fail: problem()
-    /// tells, and so does each start.
+    /// Makes the directories that it needs below the runtime root. A missing OCI runtime is no reason to fail:
+    /// problem() tells, and so does each start.
     ContainerRunner(CoreLoop& loop, const RuntimeSettings& settings);
     /// Leaves all plugins running. Starts that are under way are given up: they end undone, or are adopted next time.
     /// Waits for what has begun, which sees that it is to end.
