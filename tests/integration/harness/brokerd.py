@@ -137,8 +137,9 @@ class Brokerd:
             if self.process is not None and self.process.running:
                 self.process.signal(signal.SIGCONT)
                 self.process.signal(signal.SIGTERM)
-                with contextlib.suppress(subprocess.TimeoutExpired):  # calls that a test has left behind are not waited for
-                    self.process.wait(5)
+                # Calls that a test has left behind are not waited for; plugins that end with their broker are.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(40 if "--live-restore=false" in self.extra else 5)
                 self.stop()
             elif self.process is not None:
                 assert self.process.returncode in (0, -signal.SIGKILL), (
