@@ -125,9 +125,7 @@ void RouteSlot::withdraw(std::function<void()> emptied) {
     for (const auto& listener : listeners_) listener->close();
     drop_idle();
     emptied_ = std::move(emptied);
-    std::vector<std::shared_ptr<Client>> all;
-    for (const auto& [pointer, client] : clients_) all.push_back(client);
-    for (const auto& client : all) client->on_withdrawn();
+    tell_clients(&Client::on_withdrawn);
     if (clients_.empty() && emptied_) emptied_();
 }
 
@@ -135,16 +133,19 @@ void RouteSlot::drain(std::function<void()> drained) {
     draining_ = true;
     stop_listening();
     drained_ = std::move(drained);
-    std::vector<std::shared_ptr<Client>> all;
-    for (const auto& [pointer, client] : clients_) all.push_back(client);
-    for (const auto& client : all) client->on_draining();
+    tell_clients(&Client::on_draining);
     if (clients_.empty() && drained_) std::exchange(drained_, {})();
 }
 
-void RouteSlot::cut_off() {
+/// A client that is told may close, and so leave clients_.
+void RouteSlot::tell_clients(void (Client::*what)()) {
     std::vector<std::shared_ptr<Client>> all;
     for (const auto& [pointer, client] : clients_) all.push_back(client);
-    for (const auto& client : all) client->on_cut_off();
+    for (const auto& client : all) ((*client).*what)();
+}
+
+void RouteSlot::cut_off() {
+    tell_clients(&Client::on_cut_off);
 }
 
 void RouteSlot::park(std::shared_ptr<Upstream> upstream) {

@@ -93,6 +93,7 @@ private:
     void stop_listening();
     void accept_some(int listener);
     void tell_full();
+    void tell_clients(void (Client::*what)());
     void on_idle_end(Upstream& ended) override;
     void drop_idle();
 
