@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/duration_text.h"
+#include "common/enumeration.h"
 
 namespace brokerd {
 namespace {
@@ -232,12 +233,11 @@ void PluginJournal::write_due(Due due) {
         for (auto& [name, entry] : due) write_(std::move(entry));
         return;
     }
-    std::string names;
-    for (std::size_t i = 0; i < kSingly; ++i) names += (i == 0 ? "" : ", ") + due[i].first;
+    std::vector<std::string> names;
+    for (auto& [name, entry] : due) names.push_back(std::move(name));
     LogEntry entry{LogLevel::warning,
-                   fmt::format("{} plugins have failed again and again: {} and {} more; \"pluginctl doctor\" has the "
-                               "reasons",
-                               due.size(), names, due.size() - kSingly),
+                   fmt::format("{} plugins have failed again and again: {}; \"pluginctl doctor\" has the reasons",
+                               names.size(), enumeration(names, kSingly)),
                    message::kFailuresSummed};
     write_(std::move(entry));
 }
