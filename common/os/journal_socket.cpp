@@ -48,11 +48,7 @@ bool JournalSocket::send_now(std::span<const iovec> pieces, std::chrono::millise
         if (sendmsg(socket_.get(), &message, MSG_NOSIGNAL) >= 0) return true;
         if (errno == EINTR) continue;
         if (errno != EAGAIN || patience.count() == 0 || tries > 0) return false;
-        pollfd room{socket_.get(), POLLOUT, 0};
-        if (poll(&room, 1, static_cast<int>(patience.count())) <= 0) {
-            errno = EAGAIN;
-            return false;
-        }
+        wait_for_room(patience);
     }
 }
 
