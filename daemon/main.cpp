@@ -125,8 +125,8 @@ ControlSocket adopt_control_socket(UniqueFd socket, const Config& config, std::o
             path, config.control_socket);
     }
     if (group && !path.empty()) {
-        if (const auto given = give_to_group(path, *group); !given)
-            log_warning("the group {} cannot use the control socket: {}", config.group, given.error().message);
+        if (const auto problem = give_to_group(path, *group))
+            log_warning("the group {} cannot use the control socket: {}", config.group, problem->message);
     }
     return {std::move(socket), std::move(path)};
 }

@@ -95,13 +95,13 @@ std::string bound_path(const UniqueFd& socket) {
     return {address.sun_path, ::strnlen(address.sun_path, room)};
 }
 
-Result<bool> give_to_group(const std::string& path, gid_t group) {
+std::optional<Error> give_to_group(const std::string& path, gid_t group) {
     struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) return cannot("look at", path);
-    if (!S_ISSOCK(status.st_mode)) return fail(fmt::format("{} is not a socket", path));
-    if (status.st_gid == group) return true;
-    if (::lchown(path.c_str(), static_cast<uid_t>(-1), group) != 0) return cannot("give a group to", path);
-    return true;
+    if (::lstat(path.c_str(), &status) != 0) return cannot("look at", path).error;
+    if (!S_ISSOCK(status.st_mode)) return Error{fmt::format("{} is not a socket", path)};
+    if (status.st_gid == group) return std::nullopt;
+    if (::lchown(path.c_str(), static_cast<uid_t>(-1), group) != 0) return cannot("give a group to", path).error;
+    return std::nullopt;
 }
 
 }  // namespace brokerd

@@ -25,6 +25,6 @@ namespace brokerd {
 
 /// Gives the socket file at `path`, which systemd has made for the group that its unit names, to `group`. Its mode
 /// stays as the unit has it, who may not connect is for the administrator to say there.
-[[nodiscard]] Result<bool> give_to_group(const std::string& path, gid_t group);
+[[nodiscard]] std::optional<Error> give_to_group(const std::string& path, gid_t group);
 
 }  // namespace brokerd
