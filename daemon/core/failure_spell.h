@@ -18,14 +18,12 @@ namespace brokerd {
 ///   so that "it ended 0.2 s after its start" and "0.3 s" are the same, but those of a status or a signal do. So is a
 ///   reason that comes back after a while.
 /// - The others are counted, and summed up a minute after the first, then after two, four … minutes, at most an hour.
-/// - A recovery is told if the last thing told was a failure; a plugin that comes and goes is told once of each, and
-/// one
-///   that then stays down is told of as well.
+/// - A recovery is told if the last thing told was a failure; a plugin that comes and goes is told once of each,
+///   and one that then stays down is told of as well.
 /// - A plugin that is gone and comes back within a minute is the same one: most plugins remove their socket when they
 ///   end, and so are gone each time they crash.
-/// - At most kAtOnce different failures are told at once between two sums: a plugin that makes up a new reason each
-/// time
-///   is summed up, too.
+/// - At most kAtOnce different failures are told at once between two sums: a plugin that makes up a new reason
+///   each time is summed up, too.
 class FailureSpell {
 public:
     using Clock = Scheduler::Clock;
