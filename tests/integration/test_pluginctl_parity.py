@@ -12,12 +12,6 @@ from harness.brokerd import PLUGINCTL
 MISSING = {}
 
 
-@pytest.fixture
-def docker(docker_program):
-    """A docker command line."""
-    return docker_program
-
-
 def run(*command):
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
 
@@ -33,25 +27,25 @@ def flags_of(help_text):
     return flags
 
 
-def docker_commands(docker):
-    text = run(docker, "plugin", "--help").stdout
+def docker_commands(program):
+    text = run(program, "plugin", "--help").stdout
     commands = re.findall(r"^  (\w+)\s", text[text.index("Commands:"):], re.MULTILINE)
     assert len(commands) >= 10, text
     return commands
 
 
-def test_every_flag_of_docker_is_there(docker):
-    for command in docker_commands(docker):
-        theirs = flags_of(run(docker, "plugin", command, "--help").stdout)
+def test_every_flag_of_docker_is_there(docker_program):
+    for command in docker_commands(docker_program):
+        theirs = flags_of(run(docker_program, "plugin", command, "--help").stdout)
         shown = run(PLUGINCTL, command, "--help")
         assert shown.returncode == 0, (command, shown)
         missing = {flag for flag in theirs - flags_of(shown.stdout) - {"--help"} if (command, flag) not in MISSING}
         assert not missing, (command, missing)
 
 
-def test_docker_s_aliases_are_there(docker):
-    for command in docker_commands(docker):
-        aliases = re.search(r"Aliases:\n\s+(.*)", run(docker, "plugin", command, "--help").stdout)
+def test_docker_s_aliases_are_there(docker_program):
+    for command in docker_commands(docker_program):
+        aliases = re.search(r"Aliases:\n\s+(.*)", run(docker_program, "plugin", command, "--help").stdout)
         for alias in (word.split()[-1] for word in (aliases.group(1).split(", ") if aliases else [])):
             assert run(PLUGINCTL, alias, "--help").stdout == run(PLUGINCTL, command, "--help").stdout, alias
 

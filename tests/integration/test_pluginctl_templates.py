@@ -32,12 +32,6 @@ INSPECT = [
 
 
 @pytest.fixture
-def docker(docker_program):
-    """A docker command line."""
-    return docker_program
-
-
-@pytest.fixture
 def plugins(engine_broker):
     """brokerd with an enabled and a disabled plugin, and one that a file defines, which docker does not list."""
     broker = engine_broker(extra=["--live-restore=false"])
@@ -55,21 +49,21 @@ def run(*command):
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, env={**os.environ, "DOCKER_HOST": ""})
 
 
-def difference(docker, broker, template, docker_arguments, our_arguments):
+def difference(program, broker, template, docker_arguments, our_arguments):
     """What differs, or nothing. Of an error only that it is one counts."""
-    theirs = run(docker, "-H", f"unix://{broker.control}", "plugin", *docker_arguments, "--format", template)
+    theirs = run(program, "-H", f"unix://{broker.control}", "plugin", *docker_arguments, "--format", template)
     ours = run(PLUGINCTL, "-H", f"unix://{broker.control}", *our_arguments, "--format", template)
     if theirs.returncode != 0 and ours.returncode != 0:
         return None
     return None if (theirs.returncode, theirs.stdout) == (ours.returncode, ours.stdout) else (template, theirs, ours)
 
 
-def test_templates_of_ls(plugins, docker):
+def test_templates_of_ls(plugins, docker_program):
     managed = ["ls", "--filter", "kind=managed"]
-    found = [difference(docker, plugins, template, ["ls", *flags], [*managed, *flags]) for template in LIST for flags in ([], ["--no-trunc"])]
+    found = [difference(docker_program, plugins, template, ["ls", *flags], [*managed, *flags]) for template in LIST for flags in ([], ["--no-trunc"])]
     assert not list(filter(None, found))
 
 
-def test_templates_of_inspect(plugins, docker):
-    found = [difference(docker, plugins, template, ["inspect", "acme/one"], ["inspect", "acme/one"]) for template in INSPECT]
+def test_templates_of_inspect(plugins, docker_program):
+    found = [difference(docker_program, plugins, template, ["inspect", "acme/one"], ["inspect", "acme/one"]) for template in INSPECT]
     assert not list(filter(None, found))
