@@ -1,18 +1,21 @@
-#include "daemon/loop/workers.h"
+#include "daemon/loop/elastic_threads.h"
 
 #include <pthread.h>
 
-#include <exception>
 #include <system_error>
+#include <utility>
 
 #include "daemon/loop/log.h"
 
 namespace brokerd {
 
-Workers::~Workers() {
+ElasticThreads::ElasticThreads(std::string name, std::size_t most, std::chrono::milliseconds idle, Failed failed)
+    : name_{std::move(name)}, most_{most}, idle_time_{idle}, failed_{std::move(failed)} {}
+
+ElasticThreads::~ElasticThreads() {
     {
         std::unique_lock lock{mutex_};
-        stopping_ = true;
+        ending_ = true;
         jobs_.clear();
         changed_.notify_all();
         changed_.wait(lock, [this] { return threads_.empty(); });
@@ -20,9 +23,10 @@ Workers::~Workers() {
     join_ended();
 }
 
-void Workers::enqueue(std::function<void()> job) {
+void ElasticThreads::submit(Job job) {
     {
         const std::lock_guard lock{mutex_};
+        if (ending_) return;
         jobs_.push_back(std::move(job));
         if (jobs_.size() > idle_ && threads_.size() < most_) add_thread();
         changed_.notify_one();
@@ -31,7 +35,7 @@ void Workers::enqueue(std::function<void()> job) {
 }
 
 /// With the mutex locked. Where the host has no thread left, those that there are do it later.
-void Workers::add_thread() {
+void ElasticThreads::add_thread() {
     const auto self = threads_.emplace(threads_.end());
     try {
         *self = std::thread{[this, self] { work(self); }};
@@ -45,24 +49,24 @@ void Workers::add_thread() {
     }
 }
 
-void Workers::work(Threads::iterator self) {
-    pthread_setname_np(pthread_self(), "worker");
+void ElasticThreads::work(Threads::iterator self) {
+    pthread_setname_np(pthread_self(), name_.c_str());
     std::unique_lock lock{mutex_};
-    while (!stopping_) {
+    while (!ending_) {
         if (jobs_.empty()) {
             ++idle_;
-            const bool woken = changed_.wait_for(lock, idle_time_, [this] { return stopping_ || !jobs_.empty(); });
+            const bool woken = changed_.wait_for(lock, idle_time_, [this] { return ending_ || !jobs_.empty(); });
             --idle_;
             if (!woken) break;
             continue;
         }
-        const std::function<void()> job = std::move(jobs_.front());
+        const Job job = std::move(jobs_.front());
         jobs_.pop_front();
         lock.unlock();
         try {
             job();
         } catch (...) {
-            loop_.report(std::current_exception());
+            failed_(std::current_exception());
         }
         lock.lock();
     }
@@ -71,7 +75,7 @@ void Workers::work(Threads::iterator self) {
     changed_.notify_all();
 }
 
-void Workers::join_ended() {
+void ElasticThreads::join_ended() {
     std::vector<std::thread> ended;
     {
         const std::lock_guard lock{mutex_};
