@@ -15,8 +15,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from harness import docker_commands, engines, isolation, plugins  # noqa: E402
-from harness.brokerd import BROKERD, Brokerd  # noqa: E402
+from harness import docker_commands, engines, isolation, plugins, sanitizers  # noqa: E402
+from harness.brokerd import BROKERD, BUILD, SANITIZERS, Brokerd  # noqa: E402
 from harness.registry import Registry  # noqa: E402
 
 DESCRIPTORS = 8192
@@ -58,6 +58,20 @@ def pytest_runtest_makereport(item):
         for broker in item.funcargs.get("_brokers", []):
             if broker.process is not None:
                 report.sections.append(("brokerd", broker.process.output()[-8000:]))
+
+
+@pytest.fixture(scope="session")
+def _reports():
+    return sanitizers.Reports(BUILD) if SANITIZERS else None
+
+
+@pytest.fixture(autouse=True)
+def _no_reports(_reports):
+    """In a build with sanitizers, what they report fails the test. First of all fixtures, and so it sees what happens at their ends."""
+    yield
+    if _reports is not None:
+        fresh = _reports.fresh()
+        assert not fresh, "\n".join(fresh)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,38 @@
+"""A build with sanitizers: what they report of brokerd's processes. tests/sanitizers/options.cpp is the other side."""
+
+import os
+import re
+
+from . import isolation
+
+_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
+
+
+def of(build):
+    """What the build is made with, as -fsanitize= takes it; nothing for an ordinary one."""
+    cache = build / "CMakeCache.txt"
+    found = re.search(r"(?m)^BROKERD_SANITIZERS:\w+=(.*)$", cache.read_text(encoding="utf-8")) if cache.exists() else None
+    return found[1] if found else ""
+
+
+def assert_none_in(output):
+    """For what a program wrote whose children cannot open a file: brokerd's archive workers have another root directory."""
+    found = _REPORT.search(output)
+    assert not found, output[max(0, found.start() - 200):][:8000]
+
+
+class Reports:
+    """Where processes report that this one starts from now on. The files stay for whoever started the tests."""
+
+    def __init__(self, build):
+        self._directory = build / "sanitizer-reports"
+        own = self._directory / f"tests.{os.getpid()}"
+        own.mkdir(parents=True)
+        isolation.mount_over(own, self._directory)  # others run tests beside us, and their reports are not about ours
+        self._seen = set()
+
+    def fresh(self):
+        """What has come since the last time."""
+        fresh = sorted(set(self._directory.iterdir()) - self._seen)
+        self._seen.update(fresh)
+        return [f"{path.name}:\n{path.read_text(encoding='utf-8', errors='replace')[:8000]}" for path in fresh]
