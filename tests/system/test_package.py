@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 import pytest
-from harness.brokerd import BROKERD, BUILD, Brokerd
+from harness.brokerd import BROKERD, Brokerd
 from inside import ROOT
 
 PACKAGING = ROOT / "packaging"
@@ -96,14 +96,6 @@ def test_the_page_of_the_file_has_every_setting_with_its_default(help_of):
     assert set(shown) == set(help_of) - NO_SETTINGS
     for name in set(help_of) - NO_SETTINGS - BY_MACHINE:
         assert shown[name] == (help_of[name][0] or ([] if name in EXAMPLES else ["false"])), name
-
-
-@pytest.fixture(scope="module", name="installed")
-def staged_installation(tmp_path_factory):
-    place = tmp_path_factory.mktemp("installed")
-    done = run("cmake", "--install", BUILD, "--prefix", place / "usr")
-    assert done.returncode == 0, done.stderr
-    return place / "usr"
 
 
 def test_everything_is_where_debian_has_it(installed):
