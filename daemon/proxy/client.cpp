@@ -111,7 +111,14 @@ bool Client::read_request() {
         DeadlineList::clear(*this);
         note_request();
         head_is_fresh_ = true;
-        dispatch();
+        if (goes_in_a_circle(context_.parsed)) {
+            refuse(502,
+                   fmt::format("the call has come through brokerd many times: the definition of plugin {} leads to a "
+                               "published socket, and from there in a circle; write the plugin's own address",
+                               slot_.route().plugin));
+        } else {
+            dispatch();
+        }
         head_is_fresh_ = false;
         return true;
     }
