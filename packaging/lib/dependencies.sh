@@ -8,7 +8,7 @@ packages_quickstart=(python3 curl openssl util-linux runc)
 # beside them, systemd's own tools (no systemd need run), and what they need.
 packages_test=(python3 python3-pytest python3-pytest-xdist python3-yaml python3-docker docker.io docker-registry skopeo umoci
     zstd podman runc rclone fuse3 busybox-static curl openssl strace systemd procps iproute2 util-linux mount
-    openssh-server openssh-client zsh fish man-db groff-base)
+    openssh-server openssh-client zsh fish man-db groff-base e2fsprogs)
 # With AppArmor in the kernel, dockerd starts no container without its parser.
 if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then packages_test+=(apparmor); fi
 # For packaging/deb, which is part of --system, too: cmake installs what a build has made.

@@ -15,7 +15,8 @@ import time
 import pytest
 from harness.brokerd import Brokerd
 from harness.faults import World, traced
-from harness.managed import assert_verified, run, state_of, succeed
+from harness.managed import assert_verified, leftovers, run, state_of, succeed
+from harness.plugin_images import make_plugin
 from harness.power_cuts import Cuts, LoopDisk, after_a_cut, starting, stopping
 from harness.registry import Registry
 from harness.running import create_sample
@@ -38,16 +39,36 @@ def disk(directory, closing):
     return closing.add(LoopDisk.make(directory / "disk.img", directory / "state"))
 
 
+def machine_after_cuts(broker):
+    """The same machine, for booted()."""
+    directory = broker.directory / "later"
+    directory.mkdir()
+    return Brokerd(directory, extra=broker.extra)
+
+
+@contextlib.contextmanager
+def booted(machine, image):
+    """After a cut that left this image: it is the disk with the state root, and what was in /run is gone. brokerd is not started
+    yet, and does not run any more afterwards."""
+    with after_a_cut(image, machine.state) as disk:
+        for root in (machine.runtime, machine.engine_sockets):
+            shutil.rmtree(root, ignore_errors=True)
+        machine.engine_sockets.mkdir()
+        try:
+            yield disk
+        finally:
+            if machine.process is not None and machine.process.running:
+                machine.stop()
+
+
 class Site:
-    """A broker on that disk, the operations, and the same machine after a cut: a broker whose state root is the copy, and whose
-    runtime root is empty, as /run is then."""
+    """A broker on that disk, the operations, and the same machine after a cut."""
 
     def __init__(self, disk, broker, registry, closing):
         self.broker = broker.start()
         self.world = World(broker, registry, broker.directory)
         self.cuts = closing.add(Cuts(disk, broker.directory / "cuts"))
-        (broker.directory / "later").mkdir()
-        self.later = closing.add(Brokerd(broker.directory / "later", extra=broker.extra))
+        self.later = closing.add(machine_after_cuts(broker))
 
     def add_what_runs(self):
         """And its operations. The OCI runtime makes places for mounts in a rootfs: from now on they are there, on the disk, too."""
@@ -58,21 +79,13 @@ class Site:
         run("sync", "-f", self.broker.state)
         self.world.operations.update(enable=(["enable", "idle"], ["disable", "idle"]), disable=(["disable", "busy"], ["enable", "busy"]))
 
-    @contextlib.contextmanager
-    def after(self, image):
-        """The cut machine, not started yet."""
-        with after_a_cut(image, self.later.state) as disk:
-            for root in (self.later.runtime, self.later.engine_sockets):
-                shutil.rmtree(root, ignore_errors=True)
-            self.later.engine_sockets.mkdir()
-            yield disk
-
     def verify(self, operation, states, cut):
         """The cut machine starts, with all that was promised. Returns whether the operation had been done."""
         image, acknowledged, what = cut
-        with self.after(image):
-            self.world.broker = self.later.start()
+        with booted(self.later, image):
+            self.world.broker = self.later
             try:
+                self.later.start()
                 assert not acknowledged or state_of(self.later) == states[1], f"{what}: it was acknowledged, and is lost"
                 assert_verified(self.later)
                 for plugin in self.later.get("/plugins", timeout=30).json():
@@ -81,7 +94,6 @@ class Site:
                 return self.world.check(operation, *states, what)
             finally:
                 self.world.broker = self.broker
-                self.later.stop()
 
     def verify_all(self, operation, states, cuts):
         """Of how many the operation had been done. Plugins of the same names run in one place at a time."""
@@ -117,6 +129,7 @@ def test_a_cut_after_a_call(site, operation):
     print(f"{operation}: {len(cuts)} cuts within {calls} calls, {done} of them after the fact")
 
 
+@pytest.mark.long
 @operations("install")
 def test_a_cut_at_any_moment(site, operation):
     chance = random.Random(6)
@@ -141,6 +154,7 @@ def test_a_cut_at_any_moment(site, operation):
     print(f"{operation}: {len(cuts)} cuts within {taken * 1.1:.3f} s, {done} of them after the fact")
 
 
+@pytest.mark.long
 @operations("upgrade")
 def test_a_cut_in_the_start_after_a_cut(site, closing, operation):
     states = site.world.states(operation)
@@ -149,19 +163,35 @@ def test_a_cut_in_the_start_after_a_cut(site, closing, operation):
     wanted = -(-CUTS // 3 // len(OPERATIONS)) if LONG else 2
     seconds = []
     site.broker.stop()
-    for image, acknowledged, what in firsts:
-        if len(seconds) >= wanted:
-            image.unlink()
-            continue
-        with site.after(image) as disk:
+    while firsts and len(seconds) < wanted:
+        image, acknowledged, what = firsts.pop()
+        with booted(site.later, image) as disk:
             again = closing.add(Cuts(disk, site.broker.directory / f"again{len(seconds)}"))
             again.acknowledged = acknowledged
             with starting(site.later, again.every(STEP if LONG else 10, f"{what}, and again in the start")):
                 pass
             seconds += again.give()
+    seconds = random.Random(8).sample(seconds, min(len(seconds), wanted + 2))
     done = sum(site.verify(operation, states, cut) for cut in seconds)
     print(f"{operation}: {len(seconds)} cuts in starts after cuts, {done} of them after the fact")
     site.broker.start()
+
+
+def test_a_cut_in_the_first_start_of_all(disk, broker, directory, closing):
+    first = broker()
+    later = closing.add(machine_after_cuts(first))
+    given = make_plugin(directory / "plugin")
+    cuts = closing.add(Cuts(disk, directory / "cuts"))
+    with starting(first, cuts.every(1 if LONG else 5, "the first start")) as follower:
+        pass
+    taken = cuts.give()
+    for image, _, what in taken:
+        with booted(later, image):
+            later.start()
+            assert later.get("/plugins").json() == [] and leftovers(later) == [], what
+            succeed(later.pluginctl("create", "made", given))
+            assert_verified(later)
+    print(f"the first start: {len(taken)} cuts within {follower.calls} calls")
 
 
 # -- The equipment itself
@@ -191,7 +221,8 @@ def test_the_equipment_shows_what_was_not_synced(disk, directory, forgotten, fou
         assert {path.name: path.read_bytes() for path in (directory / "later" / "place").iterdir()} == found
 
 
-@pytest.mark.parametrize("operation, when", [("set", "1+"), ("set", "1"), ("create", "1+")])
+@pytest.mark.parametrize("operation, when", [
+    ("set", "1+"), pytest.param("set", "1", marks=pytest.mark.long), pytest.param("create", "1+", marks=pytest.mark.long)])
 def test_a_broker_that_does_not_sync_is_found_out(site, operation, when):
     """It makes the calls, and they do nothing: all of them, or each thread's first."""
     states = site.world.states(operation)
