@@ -11,6 +11,8 @@ packages_test=(python3 python3-pytest python3-pytest-xdist python3-yaml python3-
     openssh-server openssh-client zsh fish man-db groff-base e2fsprogs)
 # With AppArmor in the kernel, dockerd starts no container without its parser.
 if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then packages_test+=(apparmor); fi
+# For tests that are long.
+packages_long=(valgrind)
 # For packaging/deb, which is part of --system, too: cmake installs what a build has made.
 packages_deb=(debhelper dpkg-dev lintian cmake fakeroot)
 # For packaging/test --system: a Debian to boot.
