@@ -15,6 +15,7 @@
 
 #include "common/os/disk_error.h"
 #include "common/os/exclusive_lock.h"
+#include "common/os/socket_path.h"
 #include "daemon/archive/remove_tree.h"
 #include "daemon/archive/worker.h"
 #include "daemon/config/config.h"
@@ -34,6 +35,7 @@
 #include "daemon/managed/state_directory.h"
 #include "daemon/operations/rooms.h"
 #include "daemon/operations/upkeep.h"
+#include "daemon/proxy/connection_keeper.h"
 #include "daemon/proxy/kept_sockets.h"
 #include "daemon/proxy/published_sockets.h"
 #include "daemon/reload.h"
@@ -117,7 +119,7 @@ struct ControlSocket {
 
 /// systemd's socket serves as it is, but for whom, and where, brokerd.conf may say something else than brokerd.socket.
 ControlSocket adopt_control_socket(UniqueFd socket, const Config& config, std::optional<gid_t> group) {
-    std::string path = bound_path(socket);
+    std::string path = socket_path(socket.get());
     if (path != config.control_socket) {
         log_warning(
             "the control socket is {}, where systemd listens, and not {} (control-socket): change ListenStream= by "
@@ -170,12 +172,15 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
         const char* const* argv) {
     signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2): a closed connection is an error there, not a signal
     const auto group = find_group(config.group);
-    CoreLoop loop;  // its thread, this one, owns all plugin state below
+    CoreLoop loop;                       // its thread, this one, owns all plugin state below
+    ConnectionKeeper keeper{activated};  // ends the last one's, which has its locks, before anything is locked
     PublishedSockets sockets{config.runtime_root, config.engine_socket_dir, group, KeptSockets{activated}};
     ManagedState state = open_state_or_stand_in(config);
     std::optional<ContainerRunner> runner;  // none where nothing is known of managed plugins
     if (state.unavailable.empty()) runner.emplace(loop, runtime_settings(config));
-    PluginTable plugins{loop, sockets, table_settings(config)};
+    PluginTableSettings settings = table_settings(config);
+    settings.proxy.keeper = &keeper;
+    PluginTable plugins{loop, sockets, settings};
     if (runner) plugins.run_managed_plugins(managed_running(config, *runner));
     Discovery discovery{loop, discovery_settings(config),
                         [&](const struct stat& status) { return sockets.is_ours(status); },
@@ -195,6 +200,7 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
     collect_blobs(operations);  // of installs that a crash ended
     discovery.start();
     sockets.remove_leftovers();  // what the scan has not published again belongs to plugins that are gone
+    keeper.close_untaken();
     ControlSocket control_socket = take_control_socket(activated, config, group);
     ControlServer control{loop,
                           plugins,

@@ -26,6 +26,7 @@ Client::Client(ThreadContext& context, RouteSlot& slot, UniqueFd connected)
     : context_{context},
       slot_{slot},
       channel_{context.loop, context.blocks},
+      mark_{context.ledger, connected.get()},
       body_{context.pipes},
       answer_{channel_, context.pipes} {
     channel_.open(std::move(connected), *this, false);
@@ -126,7 +127,9 @@ bool Client::read_request() {
         close();
         return false;
     }
+    mark_.set_resting(false);  // a kill may come between the reading and whatever we do next
     if (channel_.fill(!channel_.in.empty())) return true;
+    mark_.set_resting(channel_.in.empty());
     if (!channel_.in.empty() && !is_linked()) context_.deadlines.set(*this, context_.head_limit);
     return false;
 }
@@ -307,6 +310,7 @@ void Client::close() {
     call_.finish(Outcome::client_gone, context_.loop.now());
     DeadlineList::clear(*this);
     drop_upstream();
+    mark_.end();
     channel_.close();
     slot_.note_closed(*this);
 }

@@ -8,6 +8,7 @@
 #include "daemon/http/head_parser.h"
 #include "daemon/metrics/call_meter.h"
 #include "daemon/proxy/answer_writer.h"
+#include "daemon/proxy/connection_ledger.h"
 #include "daemon/proxy/paths_answer.h"
 #include "daemon/proxy/request_body.h"
 #include "daemon/proxy/upstream.h"
@@ -122,6 +123,7 @@ private:
     ThreadContext& context_;
     RouteSlot& slot_;
     Channel channel_;
+    ConnectionLedger::Mark mark_;  // goes before channel_, whose descriptor it is about
     HeadParser head_parser_;
     State state_ = State::reading;
     std::shared_ptr<Upstream> upstream_;

@@ -5,14 +5,15 @@
 #include <exception>
 
 #include "daemon/loop/log.h"
+#include "daemon/proxy/connection_keeper.h"
 
 namespace brokerd {
 
 ProxyThread::ProxyThread(RouteReports reports, const ProxySettings& settings, unsigned number)
-    : reports_{std::move(reports)},
-      number_{number},
-      context_{settings.share(number), settings.request_limit},
-      thread_{[this] { run(); }} {}
+    : reports_{std::move(reports)}, number_{number}, context_{settings.share(number), settings.request_limit} {
+    if (settings.keeper != nullptr) context_.ledger = settings.keeper->ledger();
+    thread_ = std::thread{[this] { run(); }};
+}
 
 ProxyThread::~ProxyThread() {
     context_.loop.stop();
@@ -41,6 +42,16 @@ void ProxyThread::publish(std::shared_ptr<const UniqueFd> listener, std::shared_
             if (draining_) slot->drain({});
         }
         slot->add(listener);
+    });
+}
+
+void ProxyThread::adopt(std::uint64_t id, std::vector<UniqueFd> connections) {
+    // What is posted must be copyable.
+    const auto shared = std::make_shared<std::vector<UniqueFd>>(std::move(connections));
+    context_.loop.post([this, id, shared] {
+        const auto slot = slots_.find(id);
+        if (slot == slots_.end()) return;
+        for (UniqueFd& connection : *shared) slot->second->adopt(std::move(connection));
     });
 }
 

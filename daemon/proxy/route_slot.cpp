@@ -74,15 +74,18 @@ void RouteSlot::accept_some(int listener) {
             }
             return;
         }
-        auto client = std::make_shared<Client>(context_, *this, std::move(connected));
-        clients_.emplace(client.get(), client);
-        client->start();
-        // At once, not when the next one comes: that one wakes a single thread, which must be one that takes it.
-        if (is_full()) {
-            tell_full();
-            return stop_listening();  // note_closed() listens again
-        }
+        adopt(std::move(connected));
     }
+}
+
+void RouteSlot::adopt(UniqueFd connected) {
+    const auto client = std::make_shared<Client>(context_, *this, std::move(connected));
+    clients_.emplace(client.get(), client);
+    client->start();
+    // At once, not when the next one comes: that one wakes a single thread, which must be one that takes it.
+    if (!is_full()) return;
+    tell_full();
+    stop_listening();  // note_closed() listens again
 }
 
 void RouteSlot::tell_full() {

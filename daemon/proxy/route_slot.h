@@ -37,6 +37,8 @@ public:
 
     /// Listens on this one, too.
     void add(std::shared_ptr<const UniqueFd> listener);
+    /// Serves a connection that somebody has accepted, non-blocking.
+    void adopt(UniqueFd connected);
     void set_route(std::shared_ptr<const Route> route);
     /// Stops listening; `emptied` is called once the last client has gone, perhaps at once.
     void withdraw(std::function<void()> emptied);

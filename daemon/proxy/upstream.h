@@ -16,6 +16,8 @@
 
 namespace brokerd {
 
+class ConnectionLedger;
+
 /// What a proxy thread's connections share. Outlives them.
 struct ThreadContext {
     ThreadContext(std::size_t clients, std::chrono::seconds head) : clients_per_socket{clients}, head_limit{head} {}
@@ -24,6 +26,8 @@ struct ThreadContext {
     std::size_t clients_per_socket;
     /// From the first byte of a request's head to its end.
     std::chrono::seconds head_limit;
+    /// Where clients' connections are marked, if anywhere.
+    ConnectionLedger* ledger = nullptr;
     EventLoop loop;
     BlockPool blocks;
     SessionStore tls_sessions;

@@ -118,7 +118,7 @@ def leave_nothing(broker, engine, reader):
     assert mounts_below(broker.state) == []
     succeed(broker.pluginctl("rm", NAME))
     assert_nothing_left(remains)
-    assert broker.store is None or broker.store.kept == [], broker.store.names()
+    assert broker.store is None or broker.store.sockets() == [], broker.store.sockets()
 
 
 @needs_fuse

@@ -93,6 +93,8 @@ class Brokerd:
             self.notify.close()
         self.notify = NotifySocket(self.directory / f"notify.{next(_launches)}", self.store)
         environment = {**self.environment, "NOTIFY_SOCKET": self.notify.path}
+        if self.store is not None:
+            environment["FDSTORE"] = "4096"
         given = [] if listener is None else [("control", listener.fileno())]
         given += self.store.kept if self.store is not None else []
         command, descriptors = self.command(), tuple(descriptor for _, descriptor in given)

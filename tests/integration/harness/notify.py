@@ -28,6 +28,10 @@ class DescriptorStore:
     def names(self):
         return sorted(name for name, _ in self.kept)
 
+    def sockets(self):
+        """The names of all but those that belong to the keeper of connections."""
+        return [name for name in self.names() if not name.startswith("connections/")]
+
     def close(self):
         while self.kept:
             os.close(self.kept.pop()[1])
