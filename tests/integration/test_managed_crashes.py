@@ -1,7 +1,7 @@
 """brokerd killed in the midst of an operation: afterwards all is as before it, or as after it.
 
-BROKERD_KILLS says how many kills at random moments there are in all; from 100 on, every system call is a point to be
-killed at, too, and not only some of them."""
+BROKERD_KILLS says how many kills there are in all at random moments, as many again on entering a call that changes the
+host, and a fifth of that, in addition, while the next brokerd recovers from one."""
 
 import contextlib
 import os
@@ -10,21 +10,29 @@ import subprocess
 import time
 
 import pytest
-from harness.faults import World, calls_of, traced
-from harness.managed import state_of
+from harness.failing_calls import OPENS, WRITES, FailingCalls
+from harness.faults import OPERATIONS, RUNNING, World, start_disturbed
+from harness.managed import succeed
 from harness.registry import Registry
 
 KILLS = int(os.environ.get("BROKERD_KILLS", "10"))
-LONG = KILLS >= 100
-RANDOM = ["install", "set", "upgrade", "rm", "load"]
-EXACT = ["install", "set", "upgrade", "rm", "create", "load", "import"]
-#: What changes the state root.
-CALLS = "rename,renameat,renameat2,fsync,fdatasync,syncfs,mkdir,mkdirat,unlink,unlinkat,link,linkat,ftruncate,fchmod,sync_file_range"
+#: Of each operation, rounded up.
+SHARE = -(-KILLS // len(OPERATIONS))
+COMPOUND = -(-KILLS // (5 * len(OPERATIONS)))
+KINDS = WRITES | OPENS
 
 
 @pytest.fixture
-def world(broker, directory, closing):
-    return World(broker().start(), closing.add(Registry(directory)), directory)
+def calls(directory):
+    return FailingCalls(directory)
+
+
+@pytest.fixture
+def make_world(broker, directory, closing, calls):
+    def make(operation, files):
+        started = broker(environment=calls.environment, extra=["--live-restore=false"]).start()
+        return closing.add(World(started, closing.add(Registry(directory)), directory, files, operation in RUNNING))
+    return make
 
 
 def seconds_of(world, operation):
@@ -38,50 +46,97 @@ def seconds_of(world, operation):
     return min(times)
 
 
-def test_killed_at_any_moment(world):
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_killed_at_any_moment(make_world, operation):
+    world = make_world(operation, files=20)
     chance = random.Random(4)
-    for operation in RANDOM:
-        before, after = world.states(operation)
-        taken = seconds_of(world, operation)
-        done = 0
-        for number in range(KILLS // len(RANDOM)):
-            delay = chance.uniform(0, taken * 1.1)
-            client = world.broker.begin(*world.operations[operation][0])
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                client.wait(delay)
-            world.broker.kill()
-            client.wait(60)
-            world.broker.start()
-            done += world.check(operation, before, after, f"{operation}, kill {number} after {delay:.4f} s")
-        print(f"{operation}: {KILLS // len(RANDOM)} kills within {taken * 1.1:.3f} s, {done} of them after the fact")
-
-
-def points_of(world, operation):
-    """(call, thread, number) of each moment to be killed at."""
-    points = [(call, thread, number) for (call, thread), count in sorted(calls_of(world, operation, CALLS).items(), key=str)
-              for number in range(1, count + 1)]
-    return points if LONG else points[EXACT.index(operation) % 3::len(points) // 3 + 1]
-
-
-@pytest.mark.parametrize("operation", EXACT)
-def test_killed_on_entering_a_call_that_writes_state(world, operation):
     before, after = world.states(operation)
-    points = points_of(world, operation)
-    killed = workers = done = 0
-    for call, thread, number in points:
-        what = f"{operation}, killed on entering {call} {number} of {'some thread' if thread is None else 'the store'}"
-        with traced(world.broker, call, f"signal=KILL:when={number}", thread) as tracer:
-            result = world.do(operation)
-            if result.returncode != 0:  # the broker is dying, or its worker was killed
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    world.broker.process.wait(1)
-        if world.broker.process.running:  # what the worker did not finish is undone; verified blobs wait for the next start
-            assert state_of(world.broker) in (before, after), what
-            workers += tracer.hit
-            world.broker.stop()
+    taken = seconds_of(world, operation)
+    done = 0
+    for number in range(SHARE):
+        delay = chance.uniform(0, taken * 1.1)
+        client = world.broker.begin(*world.operations[operation][0])
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            client.wait(delay)
+        world.broker.kill()
+        client.wait(60)
+        done += recovered(world, operation, before, after, f"{operation}, kill {number} after {delay:.4f} s")
+    print(f"{operation}: {SHARE} kills within {taken * 1.1:.3f} s, {done} of them after the fact")
+
+
+def recovered(world, operation, before, after, what):
+    """Starts it again, clean; returns whether the operation had been done."""
+    world.broker.start()
+    return world.check(operation, before, after, what)
+
+
+def numbered(world, calls, operation):
+    """How many calls of the operation change the host."""
+    with calls.counting(KINDS):
+        succeed(world.do(operation))
+    made = calls.made
+    world.undo(operation)
+    return made
+
+
+def doomed(world, calls, operation, number, victim):
+    """Does it until that call, which kills the broker, or the worker or shim that makes it; whether it was made."""
+    with calls.killing(KINDS, number, victim):
+        result = world.do(operation)
+    if calls.disturbed and (victim or calls.hits()[0].pid == world.broker.process.pid):
+        world.broker.process.wait(20)
+    if not calls.disturbed:  # that call has not been made this time
+        succeed(result)
+        world.undo(operation)
+    return calls.disturbed > 0
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_killed_on_entering_a_call(make_world, calls, operation):
+    world = make_world(operation, files=2)
+    broker = world.broker
+    before, after = world.states(operation)
+    numbers = list(range(1, numbered(world, calls, operation) + 1))
+    points = [(number, broker_dies) for number in numbers for broker_dies in (True, False)]
+    random.Random(5).shuffle(points)
+    killed = spared = done = 0
+    for number, broker_dies in points[:SHARE]:
+        if not doomed(world, calls, operation, number, broker.process.pid if broker_dies else 0):
+            continue
+        what = f"{operation}, killed on entering {calls.hits()[0]}"
+        if broker.process.running:  # what the worker did not finish is undone; verified blobs wait for the next start
+            assert world.state() in (before, after), what
+            spared += 1
+            broker.stop()
         else:
             killed += 1
-        world.broker.start()
-        done += world.check(operation, before, after, what)
-    print(f"{operation}: killed at {killed} of {len(points)} calls, {done} of them after the fact; {workers} times the worker")
-    assert killed + workers >= len(points) // 2
+        done += recovered(world, operation, before, after, what)
+    print(f"{operation}: killed {killed} times at one of {len(numbers)} calls, {done} of them after the fact; {spared} times the worker or shim")
+    assert killed > 0
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_killed_again_while_it_recovers(make_world, calls, operation):
+    world = make_world(operation, files=2)
+    broker = world.broker
+    before, after = world.states(operation)
+    made = numbered(world, calls, operation)
+    broker.kill()
+    with calls.counting(KINDS):
+        broker.start()
+    starting = calls.made
+    chance = random.Random(6)
+    killed = done = 0
+    for _ in range(COMPOUND):
+        first = chance.randint(1, made)
+        if not doomed(world, calls, operation, first, broker.process.pid):
+            continue
+        what = f"{operation}, killed on entering {calls.hits()[0]}"
+        second = chance.randint(1, starting)
+        with calls.killing(KINDS, second):
+            if not start_disturbed(broker):
+                killed += 1
+            else:
+                broker.kill()
+        done += recovered(world, operation, before, after, f"{what}, then in its start on entering {calls.hits()}")
+    print(f"{operation}: {killed} kills during recovery, {done} of them after the fact")

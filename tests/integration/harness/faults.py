@@ -16,6 +16,9 @@ from .running import create_sample
 from .waiting import wait_until
 
 ENGINE_ID = "5d1a3b7c" * 8
+#: Those of a World, and those that only one with `running` has.
+OPERATIONS = ["install", "set", "enable", "disable", "upgrade", "rm", "create", "load", "import"]
+RUNNING = ["enable", "disable"]
 
 
 class World:
@@ -51,7 +54,8 @@ class World:
         if running:
             for name in ("starter", "runner"):
                 create_sample(broker, name, config={"propagatedMount": "/data"})
-            succeed(broker.pluginctl("enable", "runner"))
+                succeed(broker.pluginctl("enable", name))  # the first run makes directories in its rootfs, for its mounts
+            succeed(broker.pluginctl("disable", "starter"))
             self.operations["enable"] = (["enable", "starter"], ["disable", "starter"])
             self.operations["disable"] = (["disable", "runner"], ["enable", "runner"])
 
@@ -96,6 +100,19 @@ class World:
             assert self.state() == after, what
         self.undo(operation)
         return now == after
+
+
+def start_disturbed(broker):
+    """Starts it; returns whether it said READY. Otherwise it has ended, by itself or killed; None: neither happens."""
+    broker.launch()
+    try:
+        broker.notify.wait_for("READY=1", 20, lambda: broker.process.running)
+    except AssertionError:
+        if broker.process.running:
+            return None
+        assert broker.process.returncode != 0
+        return False
+    return True
 
 
 def make_engine_directory(root):

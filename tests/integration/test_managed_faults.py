@@ -1,0 +1,184 @@
+"""System calls that fail, in brokerd, its workers and its shims: what was asked for is done or undone, never between.
+
+BROKERD_FAULTS says how many calls fail for each operation; they are chosen at random from all that change the host, each
+with each error, once and from then on. With 100000 that is every one of them."""
+
+import contextlib
+import errno
+import os
+import random
+import re
+import signal
+
+import pytest
+from harness.failing_calls import EVER, OPENS, WAITS, WRITES, FailingCalls
+from harness.faults import OPERATIONS, RUNNING, World, start_disturbed
+from harness.managed import leftovers, state_of, succeed
+from harness.waiting import wait_until
+
+COUNT = int(os.environ.get("BROKERD_FAULTS", "5"))
+ERRORS = [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENOMEM]
+#: How often a call is interrupted before it is made.
+INTERRUPTIONS = 10
+#: After so many, no more are looked for.
+MOST_PROBLEMS = 40
+
+
+class Fault:
+    """Calls `first` to `last` of these kinds fail with this errno."""
+
+    def __init__(self, kinds, error, first, last):
+        self.kinds, self.error, self.first, self.last = kinds, error, first, last
+
+    def injected(self, calls):
+        return calls.failing(self.kinds, self.error, self.first, self.last)
+
+    @property
+    def lasts(self):
+        return self.last == EVER
+
+    def __str__(self):
+        return f"{errno.errorcode[self.error]} at call {self.first}{' and all later ones' if self.lasts else ''}"
+
+
+@pytest.fixture
+def calls(directory):
+    return FailingCalls(directory)
+
+
+@pytest.fixture
+def make_world(broker, registry, directory, closing, calls):
+    """A plugin of few files: their removal is the same for each."""
+    def make(running):
+        host = broker(environment=calls.environment, extra=["--live-restore=false"])
+        return closing.add(World(host.start(), registry, directory, files=2, running=running))
+    return make
+
+
+def faults_of(made, chance):
+    """Some of all faults, each call with each error, once and from then on. made(kinds) is what happens undisturbed."""
+    faults = [Fault(WRITES | OPENS, error, call.number, last)
+              for call in made(WRITES | OPENS) for error in ERRORS for last in (call.number, EVER)]
+    faults += [Fault(WRITES | OPENS | WAITS, errno.EINTR, call.number, call.number + repeated)
+               for call in made(WRITES | OPENS | WAITS) if call.interruptible for repeated in (0, INTERRUPTIONS - 1)]
+    chance.shuffle(faults)
+    return faults[:COUNT]
+
+
+def restart(broker):
+    broker.kill()
+    broker.start()
+
+
+def assert_told(result, fault, hits):
+    """One line: what failed, of what, and why. An interruption is nobody's business."""
+    lines = result.stderr.strip().splitlines()
+    assert result.returncode == 1 and len(lines) == 1, f"status {result.returncode}: {result.stderr}"
+    assert fault.error != errno.EINTR and os.strerror(fault.error) in lines[0], result.stderr
+    if not fault.lasts and hits[0].what.startswith("/"):
+        assert re.search("/|layer|entry", lines[0].partition(": ")[2]), f"no file is named: {result.stderr}"
+
+
+def assert_done_or_undone(world, operation, states, fault, result):
+    """And that the next try works, then undoes it."""
+    before, after = states
+    if fault.lasts:  # nothing works before it has been started again
+        restart(world.broker)
+    now = world.state()
+    assert now == (after if result.returncode == 0 else before), f"between before and after: {result.stderr}"
+    if not fault.lasts and now == before:
+        succeed(world.do(operation))
+        assert world.state() == after
+        world.undo(operation)
+    restart(world.broker)  # what could not be removed, is now
+    world.check(operation, before, after, "afterwards")
+
+
+class Trial:
+    """Faults that are tried one after another; what goes wrong is kept, so that one run tells of everything."""
+
+    def __init__(self, calls, what):
+        self.calls, self.what = calls, what
+        self.injected = self.refused = 0
+        self.problems = []
+
+    @contextlib.contextmanager
+    def of(self, fault, recover):
+        """`recover` is called where it ends badly: it makes the state that the next fault begins with."""
+        hits = self.calls.hits()
+        self.injected += 1
+        try:
+            yield hits
+        except Exception as error:  # of any assertion, and of clients that gave up
+            self.problems.append(f"{self.what}, {fault}: {hits[0]}: {str(error).splitlines()[0]}")
+            assert len(self.problems) < MOST_PROBLEMS, "\n".join(self.problems)
+            recover()
+
+    def end(self):
+        print(f"{self.what}: {self.injected} faults, {self.refused} of them refused, {len(self.problems)} problems")
+        assert not self.problems, "\n".join(self.problems)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_calls_that_fail(make_world, calls, operation):
+    world = make_world(running=operation in RUNNING)
+    states = world.states(operation)
+    trial = Trial(calls, operation)
+
+    def recover():
+        restart(world.broker)
+        if world.state() == states[1]:
+            world.undo(operation)
+
+    def made(kinds):
+        with calls.counting(kinds):
+            succeed(world.do(operation))
+        world.undo(operation)
+        return calls.log()
+
+    for fault in faults_of(made, random.Random(8)):
+        with fault.injected(calls):
+            result = world.do(operation)
+        if not calls.disturbed:  # that call has not been made this time
+            succeed(result)
+            world.undo(operation)
+            continue
+        with trial.of(fault, recover) as hits:
+            assert world.broker.process.running
+            if result.returncode != 0:
+                trial.refused += 1
+                assert_told(result, fault, hits)
+            assert_done_or_undone(world, operation, states, fault, result)
+    trial.end()
+
+
+def test_a_start_whose_calls_fail(make_world, calls):
+    world = make_world(running=True)
+    broker = world.broker
+    expected = world.state()
+    trial = Trial(calls, "start")
+
+    def made(kinds):
+        broker.kill()
+        with calls.counting(kinds):
+            broker.start()
+        return calls.log()
+
+    for fault in faults_of(made, random.Random(9)):
+        broker.kill()
+        with fault.injected(calls):
+            ready = start_disturbed(broker)
+        if not calls.disturbed:
+            continue
+        with trial.of(fault, lambda: restart(broker)):
+            assert ready is not None or fault.lasts  # where it can say nothing, it is systemd's to give up
+            if ready is False:
+                trial.refused += 1
+                said = broker.process.output().splitlines()[-1]
+                assert fault.error != errno.EINTR and os.strerror(fault.error) in said, said
+            else:
+                broker.kill()
+            broker.start()
+            assert world.state() == expected
+            assert leftovers(broker) == []
+    trial.end()
