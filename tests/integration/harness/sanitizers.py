@@ -5,7 +5,7 @@ import re
 
 from . import isolation
 
-_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
+_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: |ERROR: Can't open file: ")
 
 
 def of(build):
