@@ -157,23 +157,27 @@ def test_a_cut_at_any_moment(site, operation):
 @pytest.mark.long
 @operations("upgrade")
 def test_a_cut_in_the_start_after_a_cut(site, closing, operation):
+    chance = random.Random(7)
     states = site.world.states(operation)
-    _, firsts = cut_after_calls(site, operation, 2 * STEP if LONG else 60)
-    random.Random(7).shuffle(firsts)
+    _, firsts = cut_after_calls(site, operation, STEP if LONG else 60)
     wanted = -(-CUTS // 3 // len(OPERATIONS)) if LONG else 2
     seconds = []
     site.broker.stop()
-    while firsts and len(seconds) < wanted:
-        image, acknowledged, what = firsts.pop()
+    for number, (image, acknowledged, what) in enumerate(chance.sample(firsts, min(len(firsts), wanted))):
         with booted(site.later, image) as disk:
-            again = closing.add(Cuts(disk, site.broker.directory / f"again{len(seconds)}"))
+            again = closing.add(Cuts(disk, site.broker.directory / f"again{number}"))
             again.acknowledged = acknowledged
-            with starting(site.later, again.every(STEP if LONG else 10, f"{what}, and again in the start")):
+            with starting(site.later, again.every(STEP, f"{what}, and again in the start")):
                 pass
-            seconds += again.give()
-    seconds = random.Random(8).sample(seconds, min(len(seconds), wanted + 2))
+        taken = again.give()
+        chance.shuffle(taken)
+        # A few of each, so that the starts after many different cuts get their share.
+        share = -(-(wanted - len(seconds)) // (min(len(firsts), wanted) - number))
+        seconds += taken[:share]
+        for spare, *_ in taken[share:]:
+            spare.unlink()
     done = sum(site.verify(operation, states, cut) for cut in seconds)
-    print(f"{operation}: {len(seconds)} cuts in starts after cuts, {done} of them after the fact")
+    print(f"{operation}: {len(seconds)} cuts in {number + 1} starts after cuts, {done} of them after the fact")
     site.broker.start()
 
 
