@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "common/os/path_trust.h"
 #include "common/os/system_error.h"
 #include "common/os/unique_fd.h"
 #include "common/plugin_name.h"
@@ -69,7 +70,7 @@ private:
         const bool owner = status.st_uid == 0 || status.st_uid == geteuid();
         const bool group_writes = (status.st_mode & S_IWGRP) != 0 && status.st_gid != 0;
         const bool mode = !check_mode || ((status.st_mode & S_IWOTH) == 0 && !group_writes);
-        if (owner && mode) return true;
+        if (owner && mode) return is_place_trusted();
         std::string reason = shown_;
         std::string remedy;
         if (!owner) {
@@ -82,6 +83,15 @@ private:
             remedy += fmt::format("{}chmod 644 {}", remedy.empty() ? "" : "; ", shown_);
         }
         failed_trust_ = {std::move(reason), std::move(remedy)};
+        return false;
+    }
+
+    /// Whoever can rename in a directory on the way can have any file of root's taken for this one.
+    bool is_place_trusted() {
+        const auto place = find_untrusted(definition_.file);
+        if (!place) return true;
+        failed_trust_ = {fmt::format("{}, and so not root alone decides what {} is", place->reason, shown_),
+                         place->remedy};
         return false;
     }
 

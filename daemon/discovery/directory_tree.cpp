@@ -72,7 +72,7 @@ DirectoryTree::DirectoryTree(CoreLoop& loop, const SearchOrder& order, Listener 
       roots_(order.root_count()) {
     for (std::size_t root = 0; root < roots_.size(); ++root) {
         root_watches_.push_back(paths_.watch(order.absolute({root, {}}), [this, root] {
-            refresh_directory({root, {}});
+            reread_directory({root, {}});  // its owner or mode, or one above it, may have changed
             listener_.settled();
         }));
     }
