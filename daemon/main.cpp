@@ -15,6 +15,7 @@
 
 #include "common/os/disk_error.h"
 #include "common/os/exclusive_lock.h"
+#include "common/os/path_trust.h"
 #include "common/os/socket_path.h"
 #include "daemon/archive/remove_tree.h"
 #include "daemon/archive/worker.h"
@@ -72,6 +73,13 @@ Result<UniqueFd> lock_state_root(const std::string& path) {
         fmt::format("another brokerd uses the state root {}; stop it, or give this one another --state-root", path)};
 }
 
+/// Why `directory` cannot be used: somebody else could put in its place what is then run as root. Empty: it can.
+std::string distrust_of(std::string_view what, const std::string& directory) {
+    const auto place = find_untrusted(directory);
+    if (!place) return {};
+    return fmt::format("the {} {} cannot be used: {}; {}", what, directory, place->reason, place->remedy);
+}
+
 /// What is known of managed plugins, and what they are made from.
 struct ManagedState {
     UniqueFd lock;
@@ -83,6 +91,7 @@ struct ManagedState {
 Result<ManagedState> open_state(const std::string& root) {
     auto lock = lock_state_root(root);
     if (!lock) return fail(lock.error());
+    if (const std::string why = distrust_of("state root", root); !why.empty()) return fail(why);
     auto opened = PluginStore::open(root, [](int parent, const std::string& name) -> Result<bool> {
         const auto removed = remove_tree(parent, name);
         if (!removed) return fail(removed.error());
@@ -172,6 +181,8 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
         const char* const* argv) {
     signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2): a closed connection is an error there, not a signal
     const auto group = find_group(config.group);
+    if (const std::string why = distrust_of("runtime root", config.runtime_root); !why.empty())
+        throw std::runtime_error{why};
     CoreLoop loop;                       // its thread, this one, owns all plugin state below
     ConnectionKeeper keeper{activated};  // ends the last one's, which has its locks, before anything is locked
     PublishedSockets sockets{config.runtime_root, config.engine_socket_dir, group, KeptSockets{activated}};
