@@ -109,6 +109,21 @@ TEST_CASE("plugins of Docker 1.12 are found", "[managed]") {
     CHECK(names_below(root.plugins("cd851ce43a403")).size() == 3);  // nothing was written
 }
 
+TEST_CASE("a plugin of Docker 1.12 whose directory is a link is left out", "[managed]") {
+    const StateRoot root;
+    const StateRoot elsewhere;
+    write_file(elsewhere.plugins("rootfs/x"), "another's");
+    fs::create_directories(root.plugins("."));
+    fs::create_symlink(elsewhere.plugins("."), root.plugins("cd851ce43a403"));
+    write_file(root.plugins("plugins.json"),
+               R"({"cd851ce43a403":{"plugin":{"Config":{"Entrypoint":["/x"],"Interface":{"Socket":"s"}},)"
+               R"("Settings":{"Env":[]},"Enabled":true,"Tag":"latest","Name":"vieux/sshfs","Id":"cd851ce43a403"}}})");
+    const auto found = read_docker_plugins(root.path());
+    REQUIRE(found);
+    CHECK(found->plugins.empty());
+    CHECK(found->findings.size() == 1);
+}
+
 TEST_CASE("what cannot be imported is left out with the reason", "[managed]") {
     const StateRoot root;
     write_todays(root);
