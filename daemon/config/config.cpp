@@ -55,6 +55,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     auto health_interval = config.health_interval.count();
     std::vector<std::string> answer_timeouts;
     const CLI::Validator absolute{check_absolute, "PATH", "absolute"};
+    const CLI::Validator boolean{check_boolean, "", "boolean"};
     const CLI::Validator not_empty{check_not_empty, "", "not_empty"};
     const CLI::Validator registry{check_registry, "", "registry"};
     const CLI::Validator mirror{check_mirror, "", "mirror"};
@@ -137,6 +138,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         ->capture_default_str();
     app.add_option("--live-restore", config.live_restore,
                    "Whether managed plugins run on while brokerd is stopped or restarted")
+        ->check(boolean)
         ->type_name("BOOL")
         ->default_str("true");
     app.add_option("--health-interval", health_interval,
@@ -145,10 +147,12 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         ->capture_default_str();
     app.add_option("--restart-unhealthy", config.restart_unhealthy,
                    "Whether a managed plugin that no longer answers its probes is restarted")
+        ->check(boolean)
         ->type_name("BOOL")
         ->default_str("false");
     app.add_flag("--allow-unsafe-files", config.allow_unsafe_files,
-                 "Accept definitions that others than root can write (for tests)");
+                 "Accept definitions that others than root can write (for tests)")
+        ->check(boolean);
     const std::map<std::string, Config::LogDetail> levels{{"error", Config::LogDetail::error},
                                                           {"warning", Config::LogDetail::warning},
                                                           {"info", Config::LogDetail::info},

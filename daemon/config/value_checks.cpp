@@ -8,6 +8,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "common/letter_case.h"
 #include "common/plugin_name.h"
 
 namespace brokerd {
@@ -63,6 +64,14 @@ std::string check_absolute(const std::string& path) {
 
 std::string check_not_empty(const std::string& value) {
     return value.empty() ? "it is empty; write a name, or leave the setting out" : "";
+}
+
+std::string check_boolean(const std::string& value) {
+    constexpr std::array<std::string_view, 10> kWords{"true", "false",  "yes",     "no", "on",
+                                                      "off",  "enable", "disable", "1",  "0"};
+    const bool is_known = std::any_of(kWords.begin(), kWords.end(),
+                                      [&](std::string_view word) { return equals_ignoring_case(value, word); });
+    return is_known ? "" : fmt::format("\"{}\" is neither true nor false", escaped(value, 100));
 }
 
 std::string check_registry(const std::string& value) {
