@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
+#include <malloc.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -50,6 +51,10 @@ namespace {
 /// Ours: for calls under way when brokerd stops. A Mount may well take ten seconds, and what comes meanwhile waits in
 /// the published sockets. brokerd.service's TimeoutStopSec is made of this.
 constexpr std::chrono::seconds kDrainLimit{20};
+
+/// Ours: heaps of malloc(3) besides those of the proxy threads. It would make up to eight for each processor, one more
+/// whenever more jobs run side by side than ever before, and each keeps what was freed in it.
+constexpr int kSharedHeaps = 3;
 
 /// The group's id, or nothing where the host has no such group: then only root is served.
 std::optional<gid_t> find_group(const std::string& name) {
@@ -254,6 +259,7 @@ int leave(const EarlyExit& exit) {
 /// The log, which the threads of run() use until they have ended, and what ends it all.
 int run_logged(ActivatedDescriptors& activated, Config config, int argc, const char* const* argv) {
     set_log_level(log_level(config));
+    mallopt(M_ARENA_MAX, static_cast<int>(config.proxy_threads) + kSharedHeaps);
     const BlockedSignals signals{SIGTERM, SIGINT, SIGHUP};  // before any thread exists: threads inherit the mask
     std::unique_ptr<LogSink> sink;
     if (logs_to_journal()) {
