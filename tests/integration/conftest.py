@@ -16,7 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
 from harness import docker_commands, engines, isolation, plugins, sanitizers  # noqa: E402
-from harness.brokerd import BROKERD, BUILD, SANITIZERS, Brokerd  # noqa: E402
+from harness.brokerd import BROKERD, Brokerd  # noqa: E402
+from harness.build import SANITIZERS  # noqa: E402
 from harness.registry import Registry  # noqa: E402
 
 DESCRIPTORS = 8192
@@ -62,7 +63,7 @@ def pytest_runtest_makereport(item):
 
 @pytest.fixture(scope="session")
 def _reports():
-    return sanitizers.Reports(BUILD) if SANITIZERS else None
+    return sanitizers.Reports() if SANITIZERS else None
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import shutil
 import types
 
 import pytest
-from harness.brokerd import BUILD
+from harness.build import BUILD
 from harness.managed import succeed
 from harness.rclone_plugin import make_plugin_of_rclone, mounts_below
 from harness.remains import Remains, assert_nothing_left, assert_nothing_runs

@@ -11,7 +11,7 @@ import signal
 
 import pytest
 from harness import unix_http
-from harness.brokerd import SANITIZERS
+from harness.build import SANITIZERS
 from harness.managed import push_plugin, succeed
 from harness.newer_calls import NewerCalls
 from harness.plugins import free_port

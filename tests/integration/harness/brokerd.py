@@ -13,16 +13,13 @@ import threading
 import time
 
 from . import sanitizers, unix_http
+from .build import BUILD, PATIENCE, SANITIZERS
 from .notify import DescriptorStore, NotifySocket
 from .process import Process
 from .waiting import wait_until
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
-BUILD = pathlib.Path(os.environ.get("BROKERD_BUILD", "build/release"))
-BUILD = BUILD if BUILD.is_absolute() else REPOSITORY / BUILD
 BROKERD = BUILD / "daemon" / "brokerd"
 PLUGINCTL = BUILD / "cli" / "pluginctl"
-SANITIZERS = sanitizers.of(BUILD)
 
 EVENTS = "/broker/v1/events"
 
@@ -293,7 +290,7 @@ class EventStream:
 
     def wait(self, wanted, what, timeout=10):
         """The same for the next event of which wanted(event) is true."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE * timeout
         while True:
             try:
                 event = self._queue.get(timeout=max(0.001, deadline - time.monotonic()))

@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-from .brokerd import BUILD
+from .build import BUILD
 
 LIBRARY = BUILD / "tests" / "fixtures" / "newer_calls" / "libnewer-calls.so"
 _REQUEST = struct.Struct("ll24s4096s")

@@ -4,15 +4,9 @@ import os
 import re
 
 from . import isolation
+from .build import BUILD
 
 _REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: |ERROR: Can't open file: ")
-
-
-def of(build):
-    """What the build is made with, as -fsanitize= takes it; nothing for an ordinary one."""
-    cache = build / "CMakeCache.txt"
-    found = re.search(r"(?m)^BROKERD_SANITIZERS:\w+=(.*)$", cache.read_text(encoding="utf-8")) if cache.exists() else None
-    return found[1] if found else ""
 
 
 def assert_none_in(output):
@@ -24,8 +18,8 @@ def assert_none_in(output):
 class Reports:
     """Where processes report that this one starts from now on. The files stay for whoever started the tests."""
 
-    def __init__(self, build):
-        self._directory = build / "sanitizer-reports"
+    def __init__(self):
+        self._directory = BUILD / "sanitizer-reports"
         own = self._directory / f"tests.{os.getpid()}"
         own.mkdir(parents=True)
         isolation.mount_over(own, self._directory)  # others run tests beside us, and their reports are not about ours
