@@ -53,6 +53,17 @@ def test_calls_that_go_in_a_circle_end(broker, mobyfs):
     assert broker.get("/_ping").status == 200
 
 
+def test_the_control_socket_is_no_plugin(broker):
+    """brokerd has every right there, and would use it for whoever calls the plugin."""
+    broker = broker(timeout=1)
+    broker.define("control", f"unix://{broker.control}")
+    broker.start()
+    failed = broker.wait_state("control", "failed")
+    assert "404" in failed["Reason"], failed
+    for method in ("plugins/prune", "broker/v1/plugins", "VolumeDriver.List"):
+        assert broker.call("control", method).status in (404, 503), method
+
+
 @pytest.mark.parametrize("kind", ["fifo", "zero", "giant", "directory", "socket"])
 def test_a_certificate_file_that_is_no_file_holds_nobody(broker, mobyfs, certificates, directory, kind):
     """Of as many plugins as there are workers and more; another plugin, which needs a worker too, is served meanwhile."""
