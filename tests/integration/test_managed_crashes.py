@@ -11,11 +11,14 @@ import time
 
 import pytest
 from harness.failing_calls import OPENS, WRITES, FailingCalls
-from harness.faults import OPERATIONS, RUNNING, World, start_disturbed
+from harness.faults import OPERATIONS as SIMPLE
+from harness.faults import RUNNING, World, start_disturbed
 from harness.managed import succeed
 from harness.registry import Registry
+from harness.waiting import wait_until
 
 KILLS = int(os.environ.get("BROKERD_KILLS", "10"))
+OPERATIONS = [*SIMPLE, "import"]
 #: Of each operation, rounded up.
 SHARE = -(-KILLS // len(OPERATIONS))
 COMPOUND = -(-KILLS // (5 * len(OPERATIONS)))
@@ -81,12 +84,17 @@ def numbered(world, calls, operation):
 
 def doomed(world, calls, operation, number, victim):
     """Does it until that call, which kills the broker, or the worker or shim that makes it; whether it was made."""
+    broker = world.broker
     with calls.killing(KINDS, number, victim):
-        result = world.do(operation)
-    if calls.disturbed and (victim or calls.hits()[0].pid == world.broker.process.pid):
-        world.broker.process.wait(20)
+        client = broker.begin(*world.operations[operation][0])
+        wait_until(lambda: calls.disturbed or client.poll() is not None, f"end of {operation}", 60)
+        if calls.disturbed and victim:
+            broker.kill()
+        result = client.wait(60)
+    if calls.disturbed and calls.hits()[0].pid == broker.process.pid:
+        broker.process.wait(20)
     if not calls.disturbed:  # that call has not been made this time
-        succeed(result)
+        assert result == 0
         world.undo(operation)
     return calls.disturbed > 0
 
