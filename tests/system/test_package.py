@@ -166,3 +166,16 @@ def test_each_exposed_point_of_the_unit_has_its_reason(tmp_path):
     assert {point["json_field"].rstrip(")") for point in points if point["set"] is False} == explained
     figure = re.search(r"exposure level for \S+: ([\d.]+)", run("systemd-analyze", "security", "--offline=yes", "--no-pager", unit).stdout)
     assert float(figure[1]) <= float(re.search(r"says \*\*([\d.]+)\*\*", text)[1])
+
+
+def test_the_figures_of_what_could_be_given_up(tmp_path):
+    """The steps in packaging/docs/hardening.md, each with those before it."""
+    steps = re.findall(r"(?ms)^\d\. \*\*([\d.]+)\*\*:.*?```ini\n(.*?)```", (PACKAGING / "docs/hardening.md").read_text())
+    assert len(steps) == 3
+    text = UNIT.read_text().replace("@BROKERD_PROGRAM@", "/bin/true")
+    for figure, settings in steps:
+        text += f"\n[Service]\n{settings}"
+        unit = tmp_path / "brokerd.service"
+        unit.write_text(text)
+        said = run("systemd-analyze", "security", "--offline=yes", "--no-pager", unit).stdout
+        assert re.search(r"exposure level for \S+: ([\d.]+)", said)[1] == figure, settings
