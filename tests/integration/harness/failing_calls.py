@@ -16,7 +16,7 @@ EVER = 2**32 - 1
 
 _KILL = -1
 _LOGGED = 8192
-_HEAD = struct.Struct("<IIIIiiII")
+_HEAD = struct.Struct("<IIIIiiII128s")
 _ENTRY = struct.Struct("<II24s224s")
 
 
@@ -53,13 +53,19 @@ class FailingCalls:
         """Calls `first` to `last` fail with that errno: with EINTR those that can."""
         return self._armed(kinds, first, last, error, 0)
 
+    def failing_at(self, kinds, error, pattern, once=False):
+        """The first call that the pattern matches, as "fsync(*/state/plugins)", fails with that errno, and so does each later one
+        unless `once`."""
+        return self._armed(kinds, EVER, EVER, error, 0, once, pattern)
+
     def killing(self, kinds, number, victim=0):
-        """Call `number` kills the process `victim`, or the one that makes it."""
+        """On entering call `number` the process that makes it dies, if it is `victim` or that is 0. Another one is held
+        there until the end, for it may not be allowed to send signals: when `disturbed`, kill the victim."""
         return self._armed(kinds, number, number, _KILL, victim)
 
     @contextlib.contextmanager
-    def _armed(self, kinds, first, last, action, victim):
-        self._page[:_HEAD.size] = _HEAD.pack(0, 0, first, last, action, victim, 0, 0)
+    def _armed(self, kinds, first, last, action, victim, once=False, pattern=""):
+        self._page[:_HEAD.size] = _HEAD.pack(0, 0, first, last, action, victim, 0, once, pattern.encode())
         self._page[:4] = struct.pack("<I", kinds)  # last: it begins with this
         try:
             yield self
