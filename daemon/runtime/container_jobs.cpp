@@ -150,6 +150,7 @@ Result<RunningContainer> ContainerJobs::start(const PluginRecord& plugin) const 
         return fail(fmt::format("its rootfs {} is missing; remove the plugin and install it again", where.rootfs));
     if (const auto program = runtime().path(); !program) return fail(program.error());
     if (!clear(plugin.id)) return fail("an earlier run of it has not ended: its shim still lives");
+    remove_bundle(plugin.id);  // where something of the earlier run cannot be removed, at least its notes can
     if (const auto made = make_private_directories(where.bundle); !made) return fail(made.error());
     const auto lock = open_lock(where.lock);
     if (!lock || !try_lock(*lock)) return fail(fmt::format("cannot lock {}: {}", where.lock, errno_text(errno)));
