@@ -230,7 +230,10 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
                                 stop(loop, plugins, std::exchange(stopping, true), config.live_restore);
                             }};
     // Every published socket of the first scan is listening: engines may start (DESIGN.md section 11).
-    sd_notify(0, "READY=1\nSTATUS=ready");
+    // Who is not told would end us after a while, without a word of why.
+    if (const int told = sd_notify(0, "READY=1\nSTATUS=ready"); told < 0) {
+        throw std::system_error{-told, std::generic_category(), "cannot tell systemd READY=1"};
+    }
     log_entry({LogLevel::info,
                fmt::format("brokerd {} is ready: {} plugins, control socket {}", BROKERD_VERSION, plugins.list().size(),
                            control_socket.path),
