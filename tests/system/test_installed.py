@@ -165,13 +165,13 @@ def test_a_reload_with_a_mistake_changes_nothing(host, record_property):
 def test_a_reload_looks_at_the_settings_of_the_brokerd_that_runs(host):
     """A drop-in may have given it another file."""
     drop_in = "/run/systemd/system/brokerd.service.d/other-file.conf"
-    host.write("/etc/brokerd/other.conf", "log-level = info\n")
-    host.write(drop_in, "[Service]\nExecStart=\nExecStart=/usr/sbin/brokerd --config /etc/brokerd/other.conf\n")
+    host.write("/run/other.conf", "log-level = info\n")
+    host.write(drop_in, "[Service]\nExecStart=\nExecStart=/usr/sbin/brokerd --config /run/other.conf\n")
     try:
         host.succeed("systemctl", "daemon-reload")
         restart(host)
         host.succeed("systemctl", "reload", "brokerd.service")
-        host.write("/etc/brokerd/other.conf", "no-such-setting = 1\n")
+        host.write("/run/other.conf", "no-such-setting = 1\n")
         assert host.run("systemctl", "reload", "brokerd.service").returncode != 0
     finally:
         (host.root / drop_in.lstrip("/")).unlink()
