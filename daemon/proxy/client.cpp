@@ -127,9 +127,9 @@ bool Client::read_request() {
         close();
         return false;
     }
-    mark_.set_resting(false);  // a kill may come between the reading and whatever we do next
+    mark_.set(ConnectionLedger::State::unknown);  // a kill may come between the reading and whatever we do next
     if (channel_.fill(!channel_.in.empty())) return true;
-    mark_.set_resting(channel_.in.empty());
+    if (channel_.in.empty()) mark_.set(ConnectionLedger::State::resting);
     if (!channel_.in.empty() && !is_linked()) context_.deadlines.set(*this, context_.head_limit);
     return false;
 }
@@ -148,6 +148,7 @@ void Client::note_request() {
     head_consumed_ = false;
     carried_.clear();
     waiting_since_ = {};
+    if (client_http11_ && !head_only_) mark_.set(ConnectionLedger::State::unanswered);
 }
 
 void Client::dispatch() {
@@ -208,6 +209,7 @@ void Client::answer(unsigned status, std::string body) {
     call_.finish(Outcome::broker_error, context_.loop.now());
     if (!head_consumed_ || !body_.is_done()) discard_body();
     const bool is_last = close_after_ || withdrawn_;
+    mark_.set(ConnectionLedger::State::unknown);
     write_local_answer(channel_.out, {status, std::move(body), client_http11_, is_last, head_only_});
     end_request(is_last);
 }

@@ -145,6 +145,7 @@ void Client::request_broken(unsigned status, const std::string& problem) {
 }
 
 void Client::on_response_head(const HttpHead& head) {
+    mark_.set(ConnectionLedger::State::unknown);
     if (head.status < 200) {
         if (head.status == 100) awaits_continue_ = false;
         answer_.write_interim(head, client_http11_);

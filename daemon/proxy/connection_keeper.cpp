@@ -1,20 +1,25 @@
 #include "daemon/proxy/connection_keeper.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
 #include "common/os/socket_path.h"
 #include "common/os/system_error.h"
+#include "common/protocol/docker_plugin_api.h"
 #include "daemon/loop/log.h"
 #include "daemon/proxy/descriptor_store.h"
+#include "daemon/proxy/message_writer.h"
 
 // Rejected: a copy of each connection in systemd's store (a message to process 1 for each that is made and each that
 // goes, and its limit for their number), and a process that is sent each connection (a message, and one more to hear of
@@ -29,6 +34,8 @@ constexpr auto kKeeperName = "connections/keeper";
 constexpr auto kLedgerName = "connections/ledger";
 /// Ours: for a process that does nothing to be gone, and with it what it has open.
 constexpr int kEndMilliseconds = 2000;
+/// Ours: of a request whose sender goes on sending, up to 1 MiB is read before it is answered.
+constexpr int kMaxUnreadPieces = 16;
 
 UniqueFd pidfd_of(pid_t process) {
     return UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, process, 0))};  // close-on-exec
@@ -37,6 +44,22 @@ UniqueFd pidfd_of(pid_t process) {
 /// A duplicate of what the process has open as `number`; empty, with errno, where we may not have it.
 UniqueFd descriptor_of(const UniqueFd& process, int number) {
     return UniqueFd{static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), number, 0))};  // close-on-exec
+}
+
+/// For a call that the last brokerd had read. What there is of its body is read first: closing with unread input would
+/// reset the connection. A client that takes nothing just now gets no words.
+void answer_cut_off(int connection) {
+    std::array<char, 65536> unread;
+    for (int i = 0; i<kMaxUnreadPieces&& ::recv(connection, unread.data(), unread.size(), MSG_DONTWAIT)> 0; ++i) {
+    }
+    const std::string body = error_body(
+        "brokerd ended in the midst of this call (it was killed, or has crashed); whether the plugin has carried it "
+        "out "
+        "is not known, and the call is not repeated");
+    const std::string answer =
+        fmt::format("HTTP/1.1 502 Bad Gateway\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+                    docker_plugin_api::kMediaType, body.size(), body);
+    static_cast<void>(::send(connection, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 /// Runs in the copy of a process that may have had threads, and shares its descriptors: nothing but system calls, and
@@ -72,8 +95,7 @@ ConnectionKeeper::ConnectionKeeper(ActivatedDescriptors& activated) {
     for (auto& [name, descriptor] : activated.take_all(kPrefix))
         (name == kKeeperName ? keepers : ledgers).push_back(std::move(descriptor));
     // One of each, or it is not known which belong together.
-    if (keepers.size() == 1 && ledgers.size() == 1)
-        take_over(keepers.front(), ConnectionLedger::resting(ledgers.front()));
+    if (keepers.size() == 1 && ledgers.size() == 1) take_over(keepers.front(), ledgers.front());
     for (const UniqueFd& keeper : keepers) end(keeper);
     if (!keepers.empty()) remove_from_store(kKeeperName);
     if (!ledgers.empty()) remove_from_store(kLedgerName);
@@ -87,8 +109,8 @@ ConnectionKeeper::~ConnectionKeeper() {
     end_own();
 }
 
-void ConnectionKeeper::take_over(const UniqueFd& keeper, const std::vector<int>& resting) {
-    for (const int number : resting) {
+void ConnectionKeeper::take_over(const UniqueFd& keeper, const UniqueFd& ledger) {
+    for (const int number : ConnectionLedger::marked(ledger, ConnectionLedger::State::resting)) {
         UniqueFd connection = descriptor_of(keeper, number);
         if (!connection) {
             if (errno == ESRCH) return;  // its patience is over, or somebody has ended it
@@ -98,7 +120,15 @@ void ConnectionKeeper::take_over(const UniqueFd& keeper, const std::vector<int>&
         if (std::string path = socket_path(connection.get()); !path.empty())
             connections_.emplace(std::move(path), std::move(connection));
     }
-    log_info("{} of engines' connections have outlived the last brokerd", connections_.size());
+    std::size_t cut_off = 0;
+    for (const int number : ConnectionLedger::marked(ledger, ConnectionLedger::State::unanswered)) {
+        const UniqueFd connection = descriptor_of(keeper, number);
+        if (!connection || socket_path(connection.get()).empty()) continue;
+        answer_cut_off(connection.get());
+        ++cut_off;
+    }
+    log_info("{} of engines' connections have outlived the last brokerd; {} calls that it was at have failed",
+             connections_.size(), cut_off);
 }
 
 void ConnectionKeeper::start() {

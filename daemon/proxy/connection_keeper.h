@@ -15,11 +15,12 @@
 namespace brokerd {
 
 /// Engines' connections outlive a brokerd that is killed: those at rest are gone on with by the next one, with whatever
-/// engines have written to them meanwhile. Nothing is asked of a connection for that, and nothing is done for a call
-/// but to mark its beginning and its end (ConnectionLedger): a small process, the keeper, shares this process's table
-/// of descriptors (clone(2), CLONE_FILES), so the kernel closes none of them while it lives. The next brokerd has the
-/// keeper's pidfd and the ledger from systemd's descriptor store, takes what is marked (pidfd_getfd(2)), and ends the
-/// keeper; all else is closed then. A keeper whom nobody ends does so by itself. Thread: the core loop's.
+/// engines have written to them meanwhile; a call that was under way, and of whose answer nothing had left, is answered
+/// with an error, or engines would send it again. Nothing is asked of a connection for that, and nothing is done for a
+/// call but to mark its beginning and its end (ConnectionLedger): a small process, the keeper, shares this process's
+/// table of descriptors (clone(2), CLONE_FILES), so the kernel closes none of them while it lives. The next brokerd has
+/// the keeper's pidfd and the ledger from systemd's descriptor store, takes what is marked (pidfd_getfd(2)), and ends
+/// the keeper; all else is closed then. A keeper whom nobody ends does so by itself. Thread: the core loop's.
 class ConnectionKeeper {
 public:
     /// Ours: for systemd to start the next brokerd, which begins with this. An engine waits for as long.
@@ -41,7 +42,7 @@ public:
     void close_untaken() { connections_.clear(); }
 
 private:
-    void take_over(const UniqueFd& keeper, const std::vector<int>& resting);
+    void take_over(const UniqueFd& keeper, const UniqueFd& ledger);
     void start();
     void do_without(int code);
     void end_own();

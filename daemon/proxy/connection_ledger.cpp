@@ -34,7 +34,7 @@ std::unique_ptr<ConnectionLedger> ConnectionLedger::make() {
     return std::unique_ptr<ConnectionLedger>{new ConnectionLedger{std::move(memory), places, count}};
 }
 
-std::vector<int> ConnectionLedger::resting(const UniqueFd& memory) {
+std::vector<int> ConnectionLedger::marked(const UniqueFd& memory, State state) {
     struct stat status {};
     std::vector<int> found;
     if (::fstat(memory.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) return found;
@@ -42,7 +42,8 @@ std::vector<int> ConnectionLedger::resting(const UniqueFd& memory) {
     void* const mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, memory.get(), 0);
     if (mapped == MAP_FAILED) return found;
     const std::string_view marks{static_cast<const char*>(mapped), size};
-    for (std::size_t at = marks.find('\1'); at != std::string_view::npos; at = marks.find('\1', at + 1))
+    const char wanted = static_cast<char>(state);
+    for (std::size_t at = marks.find(wanted); at != std::string_view::npos; at = marks.find(wanted, at + 1))
         found.push_back(static_cast<int>(at));
     ::munmap(mapped, size);
     return found;
@@ -55,7 +56,7 @@ ConnectionLedger::~ConnectionLedger() {
 ConnectionLedger::Mark::Mark(ConnectionLedger* ledger, int descriptor) noexcept {
     if (ledger == nullptr || descriptor < 0 || static_cast<std::size_t>(descriptor) >= ledger->count_) return;
     place_ = ledger->places_ + descriptor;
-    set_resting(true);  // nothing has been read of it
+    set(State::resting);  // nothing has been read of it
 }
 
 }  // namespace brokerd

@@ -11,16 +11,22 @@
 
 namespace brokerd {
 
-/// Which descriptors of this process are engines' connections at rest: all that was read of them has been answered, and
-/// the answer has left. It lies in memory that outlives the process (memfd_create(2)), so that the next one can tell,
-/// however this one ended. A mark is one store: a kill comes between two instructions, so the marks are never older
-/// than what they tell of. Thread: each entry is of whoever owns the connection.
+/// Which descriptors of this process are engines' connections, and where these stand. It lies in memory that outlives
+/// the process (memfd_create(2)), so that the next one can tell, however this one ended. A mark is one store: a kill
+/// comes between two instructions, so the marks are never older than what they tell of. Thread: each entry is of
+/// whoever owns the connection.
 class ConnectionLedger {
 public:
+    enum class State : std::uint8_t {
+        unknown,     ///< no connection, or something of a request or of an answer is on its way
+        resting,     ///< all that was read has been answered, and the answer has left
+        unanswered,  ///< a request has been read, and no byte of an answer has left
+    };
+
     /// For as many descriptors as this process may have. Null where there is no memory for it.
     [[nodiscard]] static std::unique_ptr<ConnectionLedger> make();
-    /// Reads what an earlier process has marked in `memory`; empty where that is no ledger.
-    [[nodiscard]] static std::vector<int> resting(const UniqueFd& memory);
+    /// The descriptors that an earlier process has marked so in `memory`; none where that is no ledger.
+    [[nodiscard]] static std::vector<int> marked(const UniqueFd& memory, State state);
 
     ConnectionLedger(const ConnectionLedger&) = delete;
     ConnectionLedger& operator=(const ConnectionLedger&) = delete;
@@ -37,13 +43,14 @@ public:
         Mark(const Mark&) = delete;
         Mark& operator=(const Mark&) = delete;
 
-        /// True only after the last byte of an answer has left; false before anything more is read.
-        void set_resting(bool resting) noexcept {
-            if (place_ != nullptr) place_->store(resting ? 1 : 0, std::memory_order_release);
+        /// `resting` only after the last byte of an answer has left; `unknown` before anything more is read, and before
+        /// a byte of an answer is written.
+        void set(State state) noexcept {
+            if (place_ != nullptr) place_->store(static_cast<std::uint8_t>(state), std::memory_order_release);
         }
 
         void end() noexcept {
-            set_resting(false);
+            set(State::unknown);
             place_ = nullptr;
         }
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import pathlib
 import signal
@@ -227,12 +228,22 @@ def lives(pid):
         return False
 
 
-def wait_at_rest(broker):
-    """Until all threads sleep: an engine may have its answer before brokerd is done with it."""
+def wait_threads(broker, state):
+    """Until all threads are in this state, as proc(5) has them."""
     def states():
         stats = pathlib.Path(f"/proc/{broker.process.pid}/task").glob("*/stat")
         return {path.read_text(encoding="ascii").rpartition(")")[2].split()[0] for path in stats}
-    wait_until(lambda: states() == {"S"}, lambda: f"rest: {states()}")
+    wait_until(lambda: states() == {state}, lambda: f"process in state {state}: {states()}")
+
+
+def wait_at_rest(broker):
+    """An engine may have its answer before brokerd is done with it."""
+    wait_threads(broker, "S")
+
+
+def stand_still(broker):
+    broker.process.signal(signal.SIGSTOP)
+    wait_threads(broker, "T")  # a thread hears of it later than another
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -252,7 +263,7 @@ def test_a_call_that_a_killed_brokerd_has_not_read_is_answered_by_the_next(broke
             send_call(connection)
         assert answers(connections) == [(200, True)] * len(connections)
         wait_at_rest(broker)
-        broker.process.signal(signal.SIGSTOP)
+        stand_still(broker)
         for connection in connections:
             send_call(connection)
         keeper = keeper_of(broker)
@@ -265,28 +276,37 @@ def test_a_call_that_a_killed_brokerd_has_not_read_is_answered_by_the_next(broke
         connection.close()
 
 
-def test_a_call_that_a_killed_brokerd_was_at_ends_with_its_connection(broker, mobyfs):
-    """Nobody knows what has become of it, so nobody repeats it; and the engine does not wait for ever."""
+def test_a_call_that_a_killed_brokerd_was_at_is_told_so_and_not_repeated(broker, mobyfs):
+    """Nobody knows what has become of it. An engine whose connection just ended would send it again."""
     plugin = mobyfs(delay_method="VolumeDriver.Create=60")
     broker = broker().keep_sockets()
     broker.define("mobyfs", plugin.url)
     broker.start()
     broker.wait_state("mobyfs", "active")
-    begun, partly = (unix_http.Connection(broker.published("mobyfs"), timeout=30) for _ in range(2))
+    begun, partly, half = (unix_http.Connection(broker.published("mobyfs"), timeout=30) for _ in range(3))
     begun.request("POST", "/VolumeDriver.Create", b'{"Name":"once"}')
-    partly.connect()
-    partly.sock.sendall(b"POST /VolumeDriver.Capabilities HTTP/1.1\r\nContent-Le")
+    for connection, sent in ((partly, b"POST /VolumeDriver.Capabilities HTTP/1.1\r\nContent-Le"),
+                             (half, b"POST /VolumeDriver.Create HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")):
+        connection.connect()
+        connection.sock.sendall(sent)
     wait_until(lambda: plugin.calls("VolumeDriver.Create"), "call at the plugin")
     broker.call("mobyfs", "VolumeDriver.Capabilities")  # what came before it has been read by now
+    wait_at_rest(broker)
+    half.sock.sendall(b"more")
     broker.kill()
     broker.start()
-    with pytest.raises((ConnectionError, http.client.HTTPException)):
-        begun.getresponse()
+    for connection in (begun, half):
+        response = connection.getresponse() if connection is begun else half.response_class(half.sock)
+        if connection is half:
+            response.begin()
+        told = json.loads(response.read())["Err"]
+        assert response.status == 502 and "ended in the midst of this call" in told and "not repeated" in told
+        assert connection.sock is None or connection.sock.recv(1) == b""
     with contextlib.suppress(ConnectionError):
         assert partly.sock.recv(1) == b""
-    assert len(plugin.calls("VolumeDriver.Create")) == 1
-    begun.close()
-    partly.close()
+    assert [json.loads(call["Body"])["Name"] for call in plugin.calls("VolumeDriver.Create") if call["Body"].endswith("}")] == ["once"]
+    for connection in (begun, partly, half):
+        connection.close()
 
 
 def test_connections_to_a_plugin_that_went_meanwhile_are_closed(broker, mobyfs):
@@ -367,9 +387,8 @@ def test_a_call_that_waits_for_too_long_is_told_so(broker):
     broker.define("absent", "tcp://127.0.0.1:9")
     broker.start()
     connection = unix_http.Connection(broker.published("absent"), timeout=60)
-    before = broker.descriptors()
     connection.request("POST", "/VolumeDriver.Capabilities", b"{}")
-    wait_until(lambda: broker.descriptors() > before, "accepted connection")
+    wait_at_rest(broker)  # it has been accepted
     broker.stop()
     response = connection.getresponse()
     told = response.read().decode()
