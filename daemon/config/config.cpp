@@ -52,6 +52,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     config.proxy_threads = default_proxy_threads();
     auto activation_timeout = config.activation_timeout.count();
     auto request_timeout = config.request_timeout.count();
+    auto unread_timeout = config.unread_timeout.count();
     auto health_interval = config.health_interval.count();
     std::vector<std::string> answer_timeouts;
     const CLI::Validator absolute{check_absolute, "PATH", "absolute"};
@@ -101,6 +102,11 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         ->capture_default_str();
     app.add_option("--request-timeout", request_timeout, "Seconds that the head of a request may take to arrive")
         ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    app.add_option(
+           "--unread-timeout", unread_timeout,
+           "Seconds that an engine may take nothing of an answer before its connection is closed; 0 for any time")
+        ->check(CLI::Range(0, 86400))
         ->capture_default_str();
     app.add_option(
            "--answer-timeout", answer_timeouts,
@@ -187,6 +193,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     config.log_level = levels.at(log_level);
     config.activation_timeout = std::chrono::seconds{activation_timeout};
     config.request_timeout = std::chrono::seconds{request_timeout};
+    config.unread_timeout = std::chrono::seconds{unread_timeout};
     config.health_interval = std::chrono::seconds{health_interval};
     auto timeouts = AnswerTimeouts::parse(answer_timeouts);
     if (!timeouts) {

@@ -60,6 +60,8 @@ void Client::progress() {
         throw;
     }
     in_progress_ = false;
+    if (!channel_.can_write() || unread_.is_linked()) [[unlikely]]
+        limit_unread();
     if (rounds == kRoundsPerTurn) go_on_later();
 }
 
@@ -271,35 +273,6 @@ bool Client::finish_closing() {
     return moved && state_ != State::closed;
 }
 
-void Client::on_deadline() {
-    switch (state_) {
-        case State::reading:
-            if (draining_) {
-                end_idle();
-                break;
-            }
-            close_after_ = head_consumed_ = true;
-            path_.clear();
-            answer_error(408, fmt::format("the head of the request took longer than {} s (request-timeout)",
-                                          context_.head_limit.count()));
-            break;
-        case State::waiting:
-            refuse(504, fmt::format("plugin {} did not become active within {} s", slot_.route().plugin,
-                                    slot_.route().wait_limit.count() / 1000));
-            break;
-        case State::exchanging:
-            answer_late();
-            break;
-        case State::closing:
-            return close();
-        case State::connecting:
-        case State::answering:
-        case State::closed:
-            return;
-    }
-    progress();
-}
-
 /// The plugin is not there to answer: counted as its failure, also where no call has begun.
 void Client::refuse(unsigned status, const std::string& message) {
     if (!call_.is_running() && path_ != docker_plugin_api::kActivatePath) slot_.meter().method(path_).refuse();
@@ -311,6 +284,7 @@ void Client::close() {
     state_ = State::closed;
     call_.finish(Outcome::client_gone, context_.loop.now());
     DeadlineList::clear(*this);
+    DeadlineList::clear(unread_);
     drop_upstream();
     mark_.end();
     channel_.close();

@@ -14,6 +14,8 @@ struct ProxySettings {
     std::size_t max_connections = 4096;
     /// Ours: from the first byte of a request's head to its end.
     std::chrono::seconds request_limit{30};
+    /// Ours: for an engine that takes nothing of an answer, be it because its own client does not; zero: none.
+    std::chrono::seconds unread_limit{600};
     /// Outlives the data plane; null: clients' connections end with this process, however it ends.
     ConnectionKeeper* keeper = nullptr;
 

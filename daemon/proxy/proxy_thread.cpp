@@ -10,7 +10,9 @@
 namespace brokerd {
 
 ProxyThread::ProxyThread(RouteReports reports, const ProxySettings& settings, unsigned number)
-    : reports_{std::move(reports)}, number_{number}, context_{settings.share(number), settings.request_limit} {
+    : reports_{std::move(reports)},
+      number_{number},
+      context_{settings.share(number), settings.request_limit, settings.unread_limit} {
     if (settings.keeper != nullptr) context_.ledger = settings.keeper->ledger();
     thread_ = std::thread{[this] { run(); }};
 }
@@ -75,6 +77,7 @@ void ProxyThread::set_limits(const ProxySettings& settings) {
     context_.loop.post([this, settings] {
         context_.clients_per_socket = settings.share(number_);
         context_.head_limit = settings.request_limit;
+        context_.unread_limit = settings.unread_limit;
         for (const auto& [id, slot] : slots_) slot->on_limits_changed();
     });
 }

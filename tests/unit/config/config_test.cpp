@@ -37,6 +37,7 @@ TEST_CASE("without flags the documented paths hold", "[config]") {
     CHECK_FALSE(config.lazy_activation);
     CHECK(config.max_connections == 4096);
     CHECK(config.request_timeout == std::chrono::seconds{30});
+    CHECK(config.unread_timeout == std::chrono::seconds{600});
     CHECK(config.answer_timeouts.general == std::chrono::seconds{120});
 }
 
@@ -109,6 +110,7 @@ TEST_CASE("a mistake is one sentence and status 2", "[config]") {
                                                {"--max-connections", "1000001"},
                                                {"--max-connections", "1.5"},
                                                {"--request-timeout", "-1"},
+                                               {"--unread-timeout", "86401"},
                                                {"--answer-timeout", "sshfs"},
                                                {"--answer-timeout"},
                                                {"stray"}}) {
