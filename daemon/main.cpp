@@ -9,6 +9,7 @@
 #include <chrono>
 #include <exception>
 #include <filesystem>
+#include <initializer_list>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -78,11 +79,15 @@ Result<UniqueFd> lock_state_root(const std::string& path) {
         fmt::format("another brokerd uses the state root {}; stop it, or give this one another --state-root", path)};
 }
 
-/// Why `directory` cannot be used: somebody else could put in its place what is then run as root. Empty: it can.
-std::string distrust_of(std::string_view what, const std::string& directory) {
-    const auto place = find_untrusted(directory);
+/// Why `root` cannot be used: somebody else could put in its place, or in that of a directory of brokerd's in it, what
+/// is then run as root. Empty: it can.
+std::string distrust_of(std::string_view what, const std::string& root, std::initializer_list<const char*> its_own) {
+    auto place = find_untrusted(root);
+    for (const char* const directory : its_own) {
+        if (!place) place = find_untrusted(root + directory);
+    }
     if (!place) return {};
-    return fmt::format("the {} {} cannot be used: {}; {}", what, directory, place->reason, place->remedy);
+    return fmt::format("the {} {} cannot be used: {}; {}", what, root, place->reason, place->remedy);
 }
 
 /// What is known of managed plugins, and what they are made from.
@@ -96,7 +101,8 @@ struct ManagedState {
 Result<ManagedState> open_state(const std::string& root) {
     auto lock = lock_state_root(root);
     if (!lock) return fail(lock.error());
-    if (const std::string why = distrust_of("state root", root); !why.empty()) return fail(why);
+    const std::string why = distrust_of("state root", root, {"/plugins/tmp", "/blobs/sha256", "/blobs/tmp", "/logs"});
+    if (!why.empty()) return fail(why);
     auto opened = PluginStore::open(root, [](int parent, const std::string& name) -> Result<bool> {
         const auto removed = remove_tree(parent, name);
         if (!removed) return fail(removed.error());
@@ -186,8 +192,9 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
         const char* const* argv) {
     signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2): a closed connection is an error there, not a signal
     const auto group = find_group(config.group);
-    if (const std::string why = distrust_of("runtime root", config.runtime_root); !why.empty())
-        throw std::runtime_error{why};
+    const std::string why = distrust_of("runtime root", config.runtime_root,
+                                        {"/plugins", "/exec", "/bundles", "/runtime-state", "/no-state"});
+    if (!why.empty()) throw std::runtime_error{why};
     CoreLoop loop;                       // its thread, this one, owns all plugin state below
     ConnectionKeeper keeper{activated};  // ends the last one's, which has its locks, before anything is locked
     PublishedSockets sockets{config.runtime_root, config.engine_socket_dir, group, KeptSockets{activated}};

@@ -1,7 +1,6 @@
 #include "common/os/path_trust.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -34,6 +33,15 @@ std::string link_target(const std::string& path) {
     return length < 0 ? std::string{} : std::string{target.data(), static_cast<std::size_t>(length)};
 }
 
+/// For a command that somebody copies: whoever made a directory has also chosen its name.
+std::string quoted(const std::string& shown) {
+    constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/:@+-=,%";
+    if (shown.find_first_not_of(kPlain) == std::string::npos) return shown;
+    std::string text{'\''};
+    for (const char c : shown) text += c == '\'' ? std::string{"'\\''"} : std::string{c};
+    return text + '\'';
+}
+
 std::optional<UntrustedPlace> judge(const std::string& path, const struct stat& status) {
     const bool is_directory = S_ISDIR(status.st_mode);
     if (!is_directory && !S_ISLNK(status.st_mode)) return std::nullopt;
@@ -41,17 +49,19 @@ std::optional<UntrustedPlace> judge(const std::string& path, const struct stat& 
     const std::string what = fmt::format("the {} {}", is_directory ? "directory" : "symbolic link", shown);
     if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
         return UntrustedPlace{fmt::format("{} belongs to user {}, not to root", what, status.st_uid),
-                              fmt::format("chown --no-dereference root:root {}", shown)};
+                              fmt::format("chown --no-dereference root:root {}", quoted(shown))};
     }
-    const bool others_write =
-        (status.st_mode & S_IWOTH) != 0 || ((status.st_mode & S_IWGRP) != 0 && status.st_gid != 0);
-    if (!is_directory || !others_write || (status.st_mode & S_ISVTX) != 0) return std::nullopt;
+    if (!is_directory || !others_can_write(status) || (status.st_mode & S_ISVTX) != 0) return std::nullopt;
     return UntrustedPlace{
         fmt::format("{} can be written by others than its owner (mode {:04o})", what, status.st_mode & 07777U),
-        fmt::format("chmod go-w {}", shown)};
+        fmt::format("chmod go-w {}", quoted(shown))};
 }
 
 }  // namespace
+
+bool others_can_write(const struct stat& status) noexcept {
+    return (status.st_mode & S_IWOTH) != 0 || ((status.st_mode & S_IWGRP) != 0 && status.st_gid != 0);
+}
 
 std::optional<UntrustedPlace> find_untrusted(const std::string& path) {
     std::deque<std::string> rest;

@@ -45,7 +45,7 @@ std::string distrust_of(const std::string& path) {
     const std::string shown = escaped(path, path.size());
     if (status.st_uid != 0 && status.st_uid != ::geteuid())
         return fmt::format("{0} belongs to user {1}, not to root; chown root:root {0}", shown, status.st_uid);
-    if ((status.st_mode & S_IWOTH) != 0 || ((status.st_mode & S_IWGRP) != 0 && status.st_gid != 0)) {
+    if (others_can_write(status)) {
         return fmt::format("{0} can be written by others than its owner (mode {1:04o}); chmod go-w {0}", shown,
                            status.st_mode & 07777U);
     }

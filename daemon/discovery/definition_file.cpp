@@ -68,8 +68,7 @@ private:
     bool is_trusted(const struct stat& status, bool check_mode) {
         if (trust_ == FileTrust::anybody) return true;
         const bool owner = status.st_uid == 0 || status.st_uid == geteuid();
-        const bool group_writes = (status.st_mode & S_IWGRP) != 0 && status.st_gid != 0;
-        const bool mode = !check_mode || ((status.st_mode & S_IWOTH) == 0 && !group_writes);
+        const bool mode = !check_mode || !others_can_write(status);
         if (owner && mode) return is_place_trusted();
         std::string reason = shown_;
         std::string remedy;

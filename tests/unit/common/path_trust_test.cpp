@@ -44,6 +44,16 @@ TEST_CASE("a directory on the way that others can write is told, with what to do
     CHECK(reason_of(directory / "a/b/file").empty());
 }
 
+TEST_CASE("a name that a shell would obey is quoted in the command", "[common]") {
+    const TemporaryDirectory directory;
+    const std::string place = directory / "$(id) 'x";
+    fs::create_directories(place);
+    ::chmod(place.c_str(), 0777);
+    const auto found = find_untrusted(place + "/file");
+    REQUIRE(found);
+    CHECK(found->remedy == "chmod go-w '" + directory.path() + R"(/$(id) '\''x')");
+}
+
 TEST_CASE("a link leads through places that are looked at as well", "[common]") {
     const TemporaryDirectory directory;
     fs::create_directories(directory / "open/inner");
