@@ -9,6 +9,7 @@
 
 #include "common/os/path_trust.h"
 #include "common/plugin_name.h"
+#include "common/secrets.h"
 
 namespace brokerd {
 namespace {
@@ -105,14 +106,15 @@ void SettingsFile::add(std::string text, unsigned line, std::vector<CLI::ConfigI
 void SettingsFile::check(const CLI::ConfigItem& item, unsigned line) const {
     const bool is_section = item.name == "++" || item.name == "--";
     if (is_section) {
-        throw CLI::ConfigError{fmt::format("{}settings stand without sections; remove the line [{}]", at(line),
-                                           escaped(fmt::format("{}", fmt::join(item.parents, ".")), 60))};
+        throw CLI::ConfigError{
+            fmt::format("{}settings stand without sections; remove the line [{}]", at(line),
+                        escaped(shown_address(fmt::format("{}", fmt::join(item.parents, "."))), 60))};
     }
     const CLI::Option* const option = app_.get_option_no_throw("--" + item.name);
     if (!item.parents.empty() || option == nullptr || !option->get_configurable()) {
         throw CLI::ConfigError{
             fmt::format("{}\"{}\" is not a setting; settings have the names of the flags, without the dashes", at(line),
-                        escaped(item.fullname(), 60))};
+                        escaped(shown_address(item.fullname()), 60))};
     }
 }
 

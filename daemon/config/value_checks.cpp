@@ -10,6 +10,7 @@
 
 #include "common/letter_case.h"
 #include "common/plugin_name.h"
+#include "common/secrets.h"
 
 namespace brokerd {
 namespace {
@@ -76,7 +77,8 @@ std::string check_boolean(const std::string& value) {
 
 std::string check_registry(const std::string& value) {
     if (is_network(value) || is_authority(value)) return {};
-    return fmt::format("\"{}\" is no registry; write HOST, HOST:PORT or ADDRESS/BITS", escaped(value, 100));
+    return fmt::format("\"{}\" is no registry; write HOST, HOST:PORT or ADDRESS/BITS",
+                       escaped(shown_address(value), 100));
 }
 
 std::string check_mirror(const std::string& value) {
@@ -87,7 +89,8 @@ std::string check_mirror(const std::string& value) {
         if (rest.ends_with('/')) rest.remove_suffix(1);
         if (is_authority(rest)) return {};
     }
-    return fmt::format("\"{}\" is no mirror; write http://HOST[:PORT] or https://HOST[:PORT]", escaped(value, 100));
+    return fmt::format("\"{}\" is no mirror; write http://HOST[:PORT] or https://HOST[:PORT]",
+                       escaped(shown_address(value), 100));
 }
 
 }  // namespace brokerd
