@@ -87,16 +87,17 @@ def pytest_runtest_makereport(item):
 
 
 @pytest.fixture(scope="session")
-def _reports():
+def reports():
+    """What sanitizers report, where the build has them."""
     return sanitizers.Reports() if SANITIZERS else None
 
 
 @pytest.fixture(autouse=True)
-def _no_reports(_reports):
+def _no_reports(reports):
     """In a build with sanitizers, what they report fails the test. First of all fixtures, and so it sees what happens at their ends."""
     yield
-    if _reports is not None:
-        fresh = _reports.fresh()
+    if reports is not None:
+        fresh = reports.fresh()
         assert not fresh, "\n".join(fresh)
 
 

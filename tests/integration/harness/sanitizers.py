@@ -21,12 +21,17 @@ class Reports:
     def __init__(self):
         self._directory = BUILD / "sanitizer-reports"
         own = self._directory / f"tests.{os.getpid()}"
-        own.mkdir(parents=True)
+        own.mkdir(parents=True, exist_ok=True)
         isolation.mount_over(own, self._directory)  # others run tests beside us, and their reports are not about ours
-        self._seen = set()
+        self._seen = set(self._directory.iterdir())
 
-    def fresh(self):
-        """What has come since the last time."""
-        fresh = sorted(set(self._directory.iterdir()) - self._seen)
-        self._seen.update(fresh)
-        return [f"{path.name}:\n{path.read_text(encoding='utf-8', errors='replace')[:8000]}" for path in fresh]
+    def fresh(self, forget=False):
+        """What has come since the last time. `forget` is for a test that has brought it about: the files do not stay."""
+        texts = []
+        for path in sorted(set(self._directory.iterdir()) - self._seen):
+            texts.append(f"{path.name}:\n{path.read_text(encoding='utf-8', errors='replace')[:8000]}")
+            if forget:
+                path.unlink()
+            else:
+                self._seen.add(path)
+        return texts
