@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "common/os/path_trust.h"
+#include "common/os/shortage.h"
 #include "common/os/system_error.h"
 #include "common/os/unique_fd.h"
 #include "common/plugin_name.h"
@@ -48,7 +49,8 @@ private:
         }
         if (code == ELOOP)
             return failed(Problem::malformed, shown_ + " is a symbolic link that leads in a circle", "remove the link");
-        return failed(Problem::unreadable, fmt::format("cannot {} {}: {}", operation, shown_, errno_text(code)),
+        return failed(is_shortage(code) ? Problem::shortage : Problem::unreadable,
+                      fmt::format("cannot {} {}: {}", operation, shown_, errno_text(code)),
                       "make it a regular file that brokerd's user can read");
     }
 
