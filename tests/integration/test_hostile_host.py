@@ -5,6 +5,7 @@ import array
 import contextlib
 import os
 import socket
+import stat
 import subprocess
 import sys
 
@@ -217,6 +218,7 @@ def test_what_a_plugin_writes_beside_its_socket_fills_nothing_of_the_hosts(broke
     remains.note()
     place = broker.runtime / "exec" / plugin["Id"]
     assert place.stat().st_dev != broker.runtime.stat().st_dev
+    assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700  # whatever mode the plugin gives its socket
     with pytest.raises(OSError, match="No space left"):
         (place / "bytes").write_bytes(bytes(64 << 20))
     assert (place / "bytes").stat().st_size <= 16 << 20
