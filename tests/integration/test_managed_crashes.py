@@ -24,7 +24,7 @@ OPERATIONS = [*SIMPLE, "import"]
 SHARE = -(-KILLS // len(OPERATIONS))
 COMPOUND = -(-KILLS // (4 * len(OPERATIONS)))
 #: In a long run each operation has a broker of its own; to make one, with what it has installed, takes a while.
-GROUPS = [[operation] for operation in OPERATIONS] if KILLS >= 100 else [OPERATIONS]
+GROUPS = [[operation] for operation in OPERATIONS] if KILLS >= 100 else [sorted(set(OPERATIONS) - set(RUNNING)), RUNNING]
 KINDS = WRITES | OPENS
 
 
