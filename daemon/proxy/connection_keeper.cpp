@@ -46,16 +46,18 @@ UniqueFd descriptor_of(const UniqueFd& process, int number) {
     return UniqueFd{static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), number, 0))};  // close-on-exec
 }
 
+constexpr auto kCutOff =
+    "brokerd ended in the midst of this call (it was killed, or has crashed); whether the plugin has carried it out is "
+    "not known, and the call is not repeated";
+
 /// For a call that the last brokerd had read. What there is of its body is read first: closing with unread input would
 /// reset the connection. A client that takes nothing just now gets no words.
 void answer_cut_off(int connection) {
     std::array<char, 65536> unread;
-    for (int i = 0; i<kMaxUnreadPieces&& ::recv(connection, unread.data(), unread.size(), MSG_DONTWAIT)> 0; ++i) {
-    }
-    const std::string body = error_body(
-        "brokerd ended in the midst of this call (it was killed, or has crashed); whether the plugin has carried it "
-        "out "
-        "is not known, and the call is not repeated");
+    ssize_t count = 1;
+    for (int i = 0; i < kMaxUnreadPieces && count > 0; ++i)
+        count = ::recv(connection, unread.data(), unread.size(), MSG_DONTWAIT);
+    const std::string body = error_body(kCutOff);
     const std::string answer =
         fmt::format("HTTP/1.1 502 Bad Gateway\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
                     docker_plugin_api::kMediaType, body.size(), body);
