@@ -5,6 +5,7 @@
 #include "common/control_exchange.h"
 #include "common/json.h"
 #include "common/protocol/control_api.h"
+#include "common/secrets.h"
 
 namespace brokerd {
 namespace {
@@ -55,12 +56,12 @@ Result<std::string> control_socket_of(std::string_view host) {
         return fail(
             fmt::format("cannot use {}: brokerd listens on a Unix socket only, for whoever reaches it can do what "
                         "root can, and TCP does not tell who that is; write ssh://[USER@]HOST",
-                        host));
+                        shown_address(host)));
     }
     const std::string_view path = host.substr(0, kUnix.size()) == kUnix ? host.substr(kUnix.size()) : host;
     if (path.empty() || path.find("://") != std::string_view::npos) {
-        return fail(
-            fmt::format("\"{}\" is not a control socket; write unix:///PATH, /PATH or ssh://[USER@]HOST", host));
+        return fail(fmt::format("\"{}\" is not a control socket; write unix:///PATH, /PATH or ssh://[USER@]HOST",
+                                shown_address(host)));
     }
     return std::string{path};
 }

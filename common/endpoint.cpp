@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "common/plugin_name.h"
+#include "common/secrets.h"
 
 namespace brokerd {
 namespace {
@@ -22,7 +23,7 @@ bool is_host_character(char c) {
 }
 
 Failure<Error> refuse(std::string_view url, std::string_view why) {
-    return fail(fmt::format("\"{}\" is not a plugin address: {}", escaped(url, 120), why));
+    return fail(fmt::format("\"{}\" is not a plugin address: {}", escaped(shown_address(url), 120), why));
 }
 
 struct HostAndPort {

@@ -188,8 +188,9 @@ Result<int, ClientError> ManagedClient::create(std::string_view name, const Body
     return done(ask(http_, request, kWorkTime, {-1, interrupt_fd}));
 }
 
-Result<ManagedClient::Plugin, ClientError> ManagedClient::inspect(std::string_view name) const {
-    auto reply = ask(http_, {"GET", docker_path(name, "/json"), {}}, kAnswerTime);
+Result<ManagedClient::Plugin, ClientError> ManagedClient::inspect(std::string_view name, Secrets secrets) const {
+    const std::string_view call = secrets == Secrets::shown ? "/json?show-secrets=true" : "/json";
+    auto reply = ask(http_, {"GET", docker_path(name, call), {}}, kAnswerTime);
     if (!reply) return fail(reply.error());
     const auto document = parse_object(reply->body);
     if (!document) return fail(malformed(http_.host().str(), "not a JSON object"));

@@ -12,6 +12,7 @@
 #include "common/client_error.h"
 #include "common/plugin_limits.h"
 #include "common/result.h"
+#include "common/secrets.h"
 #include "common/unix_http.h"
 
 namespace brokerd {
@@ -97,7 +98,8 @@ public:
     /// `tar` has config.json and rootfs/.
     [[nodiscard]] Result<int, ClientError> create(std::string_view name, const BodyStream& tar, int interrupt_fd) const;
 
-    [[nodiscard]] Result<Plugin, ClientError> inspect(std::string_view name) const;
+    /// `secrets`: in `json`; a daemon that does not know this shows them.
+    [[nodiscard]] Result<Plugin, ClientError> inspect(std::string_view name, Secrets secrets = Secrets::hidden) const;
     /// `settings` are "KEY=VALUE".
     [[nodiscard]] Result<int, ClientError> set(std::string_view name, const std::vector<std::string>& settings) const;
     /// Both or none; unlike set() not a call of Docker's.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "common/secrets.h"
+
 namespace brokerd {
 namespace {
 
@@ -41,14 +43,16 @@ Result<PluginName> PluginName::parse(std::string_view text) {
 
 std::string escaped(std::string_view text, std::size_t limit) {
     std::string out;
-    for (const char c : text.substr(0, limit)) {
+    // Before it is cut: half a password would be left of one that reaches beyond the limit.
+    const std::string shown = without_secrets(text);
+    for (const char c : std::string_view{shown}.substr(0, limit)) {
         if (c >= ' ' && c <= '~' && c != '\\') {
             out += c;
         } else {
             out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
         }
     }
-    if (text.size() > limit) out += "...";
+    if (shown.size() > limit) out += "...";
     return out;
 }
 

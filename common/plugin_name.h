@@ -29,7 +29,7 @@ private:
 };
 
 /// `text` with every byte that is not printable ASCII, and the backslash, written as \xNN: what came from outside is
-/// shown in logs, terminals and JSON only in this form. At most `limit` bytes of `text` are shown.
+/// shown in logs, terminals and JSON only in this form, and without_secrets(). At most `limit` bytes of it are shown.
 [[nodiscard]] std::string escaped(std::string_view text, std::size_t limit = 300);
 
 }  // namespace brokerd

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
+#include <malloc.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <exception>
 #include <filesystem>
+#include <initializer_list>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -15,6 +17,8 @@
 
 #include "common/os/disk_error.h"
 #include "common/os/exclusive_lock.h"
+#include "common/os/path_trust.h"
+#include "common/os/socket_path.h"
 #include "daemon/archive/remove_tree.h"
 #include "daemon/archive/worker.h"
 #include "daemon/config/config.h"
@@ -34,6 +38,7 @@
 #include "daemon/managed/state_directory.h"
 #include "daemon/operations/rooms.h"
 #include "daemon/operations/upkeep.h"
+#include "daemon/proxy/connection_keeper.h"
 #include "daemon/proxy/kept_sockets.h"
 #include "daemon/proxy/published_sockets.h"
 #include "daemon/reload.h"
@@ -47,6 +52,10 @@ namespace {
 /// Ours: for calls under way when brokerd stops. A Mount may well take ten seconds, and what comes meanwhile waits in
 /// the published sockets. brokerd.service's TimeoutStopSec is made of this.
 constexpr std::chrono::seconds kDrainLimit{20};
+
+/// Ours: heaps of malloc(3) besides those of the proxy threads. It would make up to eight for each processor, one more
+/// whenever more jobs run side by side than ever before, and each keeps what was freed in it.
+constexpr int kSharedHeaps = 3;
 
 /// The group's id, or nothing where the host has no such group: then only root is served.
 std::optional<gid_t> find_group(const std::string& name) {
@@ -70,6 +79,17 @@ Result<UniqueFd> lock_state_root(const std::string& path) {
         fmt::format("another brokerd uses the state root {}; stop it, or give this one another --state-root", path)};
 }
 
+/// Why `root` cannot be used: somebody else could put in its place, or in that of a directory of brokerd's in it, what
+/// is then run as root. Empty: it can.
+std::string distrust_of(std::string_view what, const std::string& root, std::initializer_list<const char*> its_own) {
+    auto place = find_untrusted(root);
+    for (const char* const directory : its_own) {
+        if (!place) place = find_untrusted(root + directory);
+    }
+    if (!place) return {};
+    return fmt::format("the {} {} cannot be used: {}; {}", what, root, place->reason, place->remedy);
+}
+
 /// What is known of managed plugins, and what they are made from.
 struct ManagedState {
     UniqueFd lock;
@@ -81,6 +101,8 @@ struct ManagedState {
 Result<ManagedState> open_state(const std::string& root) {
     auto lock = lock_state_root(root);
     if (!lock) return fail(lock.error());
+    const std::string why = distrust_of("state root", root, {"/plugins/tmp", "/blobs/sha256", "/blobs/tmp", "/logs"});
+    if (!why.empty()) return fail(why);
     auto opened = PluginStore::open(root, [](int parent, const std::string& name) -> Result<bool> {
         const auto removed = remove_tree(parent, name);
         if (!removed) return fail(removed.error());
@@ -117,7 +139,7 @@ struct ControlSocket {
 
 /// systemd's socket serves as it is, but for whom, and where, brokerd.conf may say something else than brokerd.socket.
 ControlSocket adopt_control_socket(UniqueFd socket, const Config& config, std::optional<gid_t> group) {
-    std::string path = bound_path(socket);
+    std::string path = socket_path(socket.get());
     if (path != config.control_socket) {
         log_warning(
             "the control socket is {}, where systemd listens, and not {} (control-socket): change ListenStream= by "
@@ -170,12 +192,18 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
         const char* const* argv) {
     signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2): a closed connection is an error there, not a signal
     const auto group = find_group(config.group);
-    CoreLoop loop;  // its thread, this one, owns all plugin state below
+    const std::string why = distrust_of("runtime root", config.runtime_root,
+                                        {"/plugins", "/exec", "/bundles", "/runtime-state", "/no-state"});
+    if (!why.empty()) throw std::runtime_error{why};
+    CoreLoop loop;                       // its thread, this one, owns all plugin state below
+    ConnectionKeeper keeper{activated};  // ends the last one's, which has its locks, before anything is locked
     PublishedSockets sockets{config.runtime_root, config.engine_socket_dir, group, KeptSockets{activated}};
     ManagedState state = open_state_or_stand_in(config);
     std::optional<ContainerRunner> runner;  // none where nothing is known of managed plugins
     if (state.unavailable.empty()) runner.emplace(loop, runtime_settings(config));
-    PluginTable plugins{loop, sockets, table_settings(config)};
+    PluginTableSettings settings = table_settings(config);
+    settings.proxy.keeper = &keeper;
+    PluginTable plugins{loop, sockets, settings};
     if (runner) plugins.run_managed_plugins(managed_running(config, *runner));
     Discovery discovery{loop, discovery_settings(config),
                         [&](const struct stat& status) { return sockets.is_ours(status); },
@@ -195,6 +223,7 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
     collect_blobs(operations);  // of installs that a crash ended
     discovery.start();
     sockets.remove_leftovers();  // what the scan has not published again belongs to plugins that are gone
+    keeper.close_untaken();
     ControlSocket control_socket = take_control_socket(activated, config, group);
     ControlServer control{loop,
                           plugins,
@@ -208,7 +237,10 @@ int run(ActivatedDescriptors& activated, Config config, const BlockedSignals& si
                                 stop(loop, plugins, std::exchange(stopping, true), config.live_restore);
                             }};
     // Every published socket of the first scan is listening: engines may start (DESIGN.md section 11).
-    sd_notify(0, "READY=1\nSTATUS=ready");
+    // Who is not told would end us after a while, without a word of why.
+    if (const int told = sd_notify(0, "READY=1\nSTATUS=ready"); told < 0) {
+        throw std::system_error{-told, std::generic_category(), "cannot tell systemd READY=1"};
+    }
     log_entry({LogLevel::info,
                fmt::format("brokerd {} is ready: {} plugins, control socket {}", BROKERD_VERSION, plugins.list().size(),
                            control_socket.path),
@@ -237,6 +269,7 @@ int leave(const EarlyExit& exit) {
 /// The log, which the threads of run() use until they have ended, and what ends it all.
 int run_logged(ActivatedDescriptors& activated, Config config, int argc, const char* const* argv) {
     set_log_level(log_level(config));
+    mallopt(M_ARENA_MAX, static_cast<int>(config.proxy_threads) + kSharedHeaps);
     const BlockedSignals signals{SIGTERM, SIGINT, SIGHUP};  // before any thread exists: threads inherit the mask
     std::unique_ptr<LogSink> sink;
     if (logs_to_journal()) {

@@ -27,7 +27,7 @@ PluginTableSettings table_settings(const Config& config) {
     settings.activation.window = config.activation_timeout;
     settings.eager = !config.lazy_activation;
     settings.managed_directory = config.state_root + "/plugins";
-    settings.proxy = {config.proxy_threads, config.max_connections, config.request_timeout};
+    settings.proxy = {config.proxy_threads, config.max_connections, config.request_timeout, config.unread_timeout};
     const AnswerTimeouts& timeouts = config.answer_timeouts;
     settings.answer_limits.general = std::make_shared<const AnswerLimits>(timeouts.general);
     for (const auto& [plugin, its] : timeouts.plugins) {

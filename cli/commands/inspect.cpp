@@ -16,6 +16,7 @@ namespace {
 struct Flags {
     std::vector<std::string> names;
     std::string format;
+    bool show_secrets = false;
 };
 
 /// docker's templates know an installed plugin's Id as .ID, too.
@@ -46,7 +47,7 @@ std::string with_view(std::string plugin, const std::string& view) {
 
 /// The object for a person who asks for `name`: Docker's own for a managed plugin, as docker prints it, with brokerd's
 /// view as a member; else that view. A dockerd knows the first only.
-Result<std::string, ClientError> object_of(const std::string& name, const Session& session) {
+Result<std::string, ClientError> object_of(const std::string& name, Secrets secrets, const Session& session) {
     constexpr int kNotFound = 404;
     auto view = session.client().inspect(name);
     if (!view && view.error().status != kNotFound) return view;
@@ -54,7 +55,7 @@ Result<std::string, ClientError> object_of(const std::string& name, const Sessio
         const auto document = parse_json(*view);
         if (!document || string_member(*document, "Kind") != "managed") return view;
     }
-    auto plugin = session.managed().inspect(name);
+    auto plugin = session.managed().inspect(name, secrets);
     if (plugin) return view ? with_view(std::move(plugin->json), *view) : std::move(plugin->json);
     if (!view && view.error().kind == ClientError::Kind::other_daemon) return fail(plugin.error());
     // Neither knows the name: the first said so in brokerd's words. Or the view is all there is.
@@ -70,7 +71,7 @@ ExitStatus run(const Flags& flags, Session& session) {
     std::vector<std::string> found;
     for (const std::string& name : flags.names) {
         if (name.empty()) return session.usage_error("a plugin's name is empty");
-        auto json = object_of(name, session);
+        auto json = object_of(name, flags.show_secrets ? Secrets::shown : Secrets::hidden, session);
         if (json) {
             found.push_back(std::move(*json));
             continue;
@@ -88,6 +89,7 @@ Run inspect_command(CLI::App& app) {
     auto flags = std::make_shared<Flags>();
     app.add_option("NAME", flags->names)->required();
     app.add_option("-f,--format", flags->format, kFormatWords);
+    app.add_flag("--show-secrets", flags->show_secrets);
     return [flags](Session& session) { return run(*flags, session); };
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/secrets.h"
+
 namespace brokerd::cli {
 namespace {
 
@@ -22,7 +24,7 @@ bool is_plain(std::string_view text, std::string_view others) {
 }
 
 Failure<Error> bad(std::string_view text, std::string_view reason) {
-    return fail(fmt::format("cannot use {}: {}; write ssh://[USER@]HOST[:PORT][/SOCKET]", text, reason));
+    return fail(fmt::format("cannot use {}: {}; write ssh://[USER@]HOST[:PORT][/SOCKET]", shown_address(text), reason));
 }
 
 std::optional<std::uint16_t> port_of(std::string_view digits) {

@@ -15,9 +15,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <initializer_list>
 #include <memory>
@@ -31,8 +35,13 @@ namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kIsSanitized = true;
+/// A sanitizer opens the file for its report when there is one: with another root it could not.
+void report_to_stderr() {
+    __sanitizer_set_report_fd(reinterpret_cast<void*>(std::intptr_t{STDERR_FILENO}));
+}
 #else
 constexpr bool kIsSanitized = false;
+void report_to_stderr() {}
 #endif
 
 constexpr rlim_t kMaxDescriptors = 8192;  ///< a tree's depth, where one descriptor is held for each level
@@ -155,6 +164,7 @@ void confine(Confinement confinement, int root, int last_fd, const ArchiveLimits
     require(syscall(SYS_close_range, static_cast<unsigned>(last_fd) + 1, ~0U, 0U) == 0, "closing descriptors");
     umask(0);
     set_limits(limits, confinement != Confinement::stream);
+    report_to_stderr();
     if (confinement == Confinement::stream) {
         // An empty place that exists everywhere, cannot be written to, and is gone with the process.
         const UniqueFd nowhere{open("/proc/self/fdinfo", O_PATH | O_DIRECTORY | O_CLOEXEC)};

@@ -240,13 +240,15 @@ void write_namespaces(JsonWriter& writer, const PluginConfig& config) {
 
 /// For the scope that the runtime has systemd make; values are in the notation of GVariant. Runtimes make scopes
 /// without the default dependencies, which systemd would kill last and all at once: with them, and in this order, what
-/// uses plugins ends first when the host shuts down, then the plugins, then brokerd, which cleans up after them. A
-/// failed scope must not stay, as its name is needed for the next start.
+/// uses plugins ends first when the host shuts down, then the plugins, then brokerd, which cleans up after them. The
+/// engines are named by that target and not here: systemd starts nothing that is ordered before a unit which is just
+/// stopping, and an engine that stops may wait for a plugin that has to be started again. A failed scope must not stay,
+/// as its name is needed for the next start.
 void write_annotations(JsonWriter& writer) {
     write_key(writer, "annotations");
     writer.StartObject();
     write_member(writer, "org.systemd.property.DefaultDependencies", "true");
-    write_member(writer, "org.systemd.property.Before", "['docker.service', 'podman-restart.service']");
+    write_member(writer, "org.systemd.property.Before", "['brokerd-engines.target']");
     write_member(writer, "org.systemd.property.After", "['brokerd.service']");
     write_member(writer, "org.systemd.property.TimeoutStopUSec", "uint64 10000000");
     write_member(writer, "org.systemd.property.CollectMode", "'inactive-or-failed'");

@@ -52,9 +52,11 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     config.proxy_threads = default_proxy_threads();
     auto activation_timeout = config.activation_timeout.count();
     auto request_timeout = config.request_timeout.count();
+    auto unread_timeout = config.unread_timeout.count();
     auto health_interval = config.health_interval.count();
     std::vector<std::string> answer_timeouts;
     const CLI::Validator absolute{check_absolute, "PATH", "absolute"};
+    const CLI::Validator boolean{check_boolean, "", "boolean"};
     const CLI::Validator not_empty{check_not_empty, "", "not_empty"};
     const CLI::Validator registry{check_registry, "", "registry"};
     const CLI::Validator mirror{check_mirror, "", "mirror"};
@@ -102,6 +104,11 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
     app.add_option(
+           "--unread-timeout", unread_timeout,
+           "Seconds that an engine may take nothing of an answer before its connection is closed; 0 for any time")
+        ->check(CLI::Range(0, 86400))
+        ->capture_default_str();
+    app.add_option(
            "--answer-timeout", answer_timeouts,
            "Seconds that a plugin may take to the first byte of an answer, 0 for any time; may be repeated, the "
            "most specific counts: 120, sshfs=30, sshfs/VolumeDriver.Mount=300")
@@ -137,6 +144,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         ->capture_default_str();
     app.add_option("--live-restore", config.live_restore,
                    "Whether managed plugins run on while brokerd is stopped or restarted")
+        ->check(boolean)
         ->type_name("BOOL")
         ->default_str("true");
     app.add_option("--health-interval", health_interval,
@@ -145,10 +153,12 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         ->capture_default_str();
     app.add_option("--restart-unhealthy", config.restart_unhealthy,
                    "Whether a managed plugin that no longer answers its probes is restarted")
+        ->check(boolean)
         ->type_name("BOOL")
         ->default_str("false");
     app.add_flag("--allow-unsafe-files", config.allow_unsafe_files,
-                 "Accept definitions that others than root can write (for tests)");
+                 "Accept definitions that others than root can write (for tests)")
+        ->check(boolean);
     const std::map<std::string, Config::LogDetail> levels{{"error", Config::LogDetail::error},
                                                           {"warning", Config::LogDetail::warning},
                                                           {"info", Config::LogDetail::info},
@@ -183,6 +193,7 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     config.log_level = levels.at(log_level);
     config.activation_timeout = std::chrono::seconds{activation_timeout};
     config.request_timeout = std::chrono::seconds{request_timeout};
+    config.unread_timeout = std::chrono::seconds{unread_timeout};
     config.health_interval = std::chrono::seconds{health_interval};
     auto timeouts = AnswerTimeouts::parse(answer_timeouts);
     if (!timeouts) {

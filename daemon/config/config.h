@@ -24,6 +24,7 @@ struct Config {
     unsigned proxy_threads = 1;
     std::size_t max_connections = 4096;        ///< per published socket
     std::chrono::seconds request_timeout{30};  ///< for the head of a request
+    std::chrono::seconds unread_timeout{600};  ///< for an engine that takes nothing of an answer; 0: none
     std::chrono::seconds activation_timeout{30};
     AnswerTimeouts answer_timeouts;
     bool lazy_activation = false;

@@ -32,6 +32,7 @@ constexpr std::array kSettings{
     setting<&Config::proxy_threads>("proxy-threads", When::after_restart),
     setting<&Config::max_connections>("max-connections"),
     setting<&Config::request_timeout>("request-timeout"),
+    setting<&Config::unread_timeout>("unread-timeout"),
     setting<&Config::answer_timeouts>("answer-timeout"),
     setting<&Config::activation_timeout>("activation-timeout"),
     setting<&Config::lazy_activation>("activation"),

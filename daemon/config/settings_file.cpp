@@ -1,11 +1,15 @@
 #include "daemon/config/settings_file.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <sstream>
 
+#include "common/os/path_trust.h"
 #include "common/plugin_name.h"
+#include "common/secrets.h"
 
 namespace brokerd {
 namespace {
@@ -34,6 +38,22 @@ bool names(const std::string& text, const std::string& flag) {
     return end == text.size() || (text[end] != '-' && (text[end] < 'a' || text[end] > 'z'));
 }
 
+/// Why somebody else than root, or our own user, has a say in what the file says; empty: nobody has. It names a program
+/// that is run as root, among other things.
+std::string distrust_of(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return {};  // /dev/null says nothing
+    const std::string shown = escaped(path, path.size());
+    if (status.st_uid != 0 && status.st_uid != ::geteuid())
+        return fmt::format("{0} belongs to user {1}, not to root; chown root:root {0}", shown, status.st_uid);
+    if (others_can_write(status)) {
+        return fmt::format("{0} can be written by others than its owner (mode {1:04o}); chmod go-w {0}", shown,
+                           status.st_mode & 07777U);
+    }
+    const auto place = path.starts_with('/') ? find_untrusted(path) : std::nullopt;
+    return place ? fmt::format("{} cannot be believed: {}; {}", shown, place->reason, place->remedy) : std::string{};
+}
+
 }  // namespace
 
 std::string SettingsFile::at(unsigned line) const {
@@ -42,6 +62,8 @@ std::string SettingsFile::at(unsigned line) const {
 
 std::vector<CLI::ConfigItem> SettingsFile::from_config(std::istream& input) const {
     places_.clear();
+    if (const std::string why = distrust_of(app_.get_config_ptr()->as<std::string>()); !why.empty())
+        throw CLI::ConfigError{why};
     std::vector<CLI::ConfigItem> merged;
     std::string text;
     for (unsigned line = 1; std::getline(input, text); ++line) {
@@ -84,14 +106,15 @@ void SettingsFile::add(std::string text, unsigned line, std::vector<CLI::ConfigI
 void SettingsFile::check(const CLI::ConfigItem& item, unsigned line) const {
     const bool is_section = item.name == "++" || item.name == "--";
     if (is_section) {
-        throw CLI::ConfigError{fmt::format("{}settings stand without sections; remove the line [{}]", at(line),
-                                           escaped(fmt::format("{}", fmt::join(item.parents, ".")), 60))};
+        throw CLI::ConfigError{
+            fmt::format("{}settings stand without sections; remove the line [{}]", at(line),
+                        escaped(shown_address(fmt::format("{}", fmt::join(item.parents, "."))), 60))};
     }
     const CLI::Option* const option = app_.get_option_no_throw("--" + item.name);
     if (!item.parents.empty() || option == nullptr || !option->get_configurable()) {
         throw CLI::ConfigError{
             fmt::format("{}\"{}\" is not a setting; settings have the names of the flags, without the dashes", at(line),
-                        escaped(item.fullname(), 60))};
+                        escaped(shown_address(item.fullname()), 60))};
     }
 }
 

@@ -8,7 +8,9 @@
 #include <charconv>
 #include <string_view>
 
+#include "common/letter_case.h"
 #include "common/plugin_name.h"
+#include "common/secrets.h"
 
 namespace brokerd {
 namespace {
@@ -65,9 +67,18 @@ std::string check_not_empty(const std::string& value) {
     return value.empty() ? "it is empty; write a name, or leave the setting out" : "";
 }
 
+std::string check_boolean(const std::string& value) {
+    constexpr std::array<std::string_view, 10> kWords{"true", "false",  "yes",     "no", "on",
+                                                      "off",  "enable", "disable", "1",  "0"};
+    const bool is_known = std::any_of(kWords.begin(), kWords.end(),
+                                      [&](std::string_view word) { return equals_ignoring_case(value, word); });
+    return is_known ? "" : fmt::format("\"{}\" is neither true nor false", escaped(value, 100));
+}
+
 std::string check_registry(const std::string& value) {
     if (is_network(value) || is_authority(value)) return {};
-    return fmt::format("\"{}\" is no registry; write HOST, HOST:PORT or ADDRESS/BITS", escaped(value, 100));
+    return fmt::format("\"{}\" is no registry; write HOST, HOST:PORT or ADDRESS/BITS",
+                       escaped(shown_address(value), 100));
 }
 
 std::string check_mirror(const std::string& value) {
@@ -78,7 +89,8 @@ std::string check_mirror(const std::string& value) {
         if (rest.ends_with('/')) rest.remove_suffix(1);
         if (is_authority(rest)) return {};
     }
-    return fmt::format("\"{}\" is no mirror; write http://HOST[:PORT] or https://HOST[:PORT]", escaped(value, 100));
+    return fmt::format("\"{}\" is no mirror; write http://HOST[:PORT] or https://HOST[:PORT]",
+                       escaped(shown_address(value), 100));
 }
 
 }  // namespace brokerd

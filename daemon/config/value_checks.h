@@ -10,6 +10,8 @@ namespace brokerd {
 
 [[nodiscard]] std::string check_absolute(const std::string& path);
 [[nodiscard]] std::string check_not_empty(const std::string& value);
+/// A word for yes or no; CLI11 itself would take any digit for one.
+[[nodiscard]] std::string check_boolean(const std::string& value);
 /// insecure-registry: HOST[:PORT], or ADDRESS/BITS.
 [[nodiscard]] std::string check_registry(const std::string& value);
 /// registry-mirror: http[s]://HOST[:PORT][/].

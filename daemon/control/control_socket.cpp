@@ -86,15 +86,6 @@ UniqueFd take_activated_socket(ActivatedDescriptors& activated, const std::strin
     });
 }
 
-std::string bound_path(const UniqueFd& socket) {
-    sockaddr_un address{};
-    socklen_t size = sizeof address;
-    if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
-    if (size <= offsetof(sockaddr_un, sun_path) || address.sun_path[0] == '\0') return {};  // of no file
-    const std::size_t room = std::min<std::size_t>(size, sizeof address) - offsetof(sockaddr_un, sun_path);
-    return {address.sun_path, ::strnlen(address.sun_path, room)};
-}
-
 std::optional<Error> give_to_group(const std::string& path, gid_t group) {
     struct stat status {};
     if (::lstat(path.c_str(), &status) != 0) return cannot("look at", path).error;

@@ -20,9 +20,6 @@ namespace brokerd {
 /// is none.
 [[nodiscard]] UniqueFd take_activated_socket(ActivatedDescriptors& activated, const std::string& path);
 
-/// Where `socket` is bound; empty where that cannot be told.
-[[nodiscard]] std::string bound_path(const UniqueFd& socket);
-
 /// Gives the socket file at `path`, which systemd has made for the group that its unit names, to `group`. Its mode
 /// stays as the unit has it, who may not connect is for the administrator to say there.
 [[nodiscard]] std::optional<Error> give_to_group(const std::string& path, gid_t group);

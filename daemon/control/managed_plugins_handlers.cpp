@@ -8,6 +8,7 @@
 
 #include "common/letter_case.h"
 #include "common/protocol/control_api.h"
+#include "common/secrets.h"
 #include "daemon/control/filters.h"
 #include "daemon/control/handlers.h"
 #include "daemon/control/json_progress.h"
@@ -180,8 +181,10 @@ void list_managed_plugins(const ControlRooms& rooms, const RoutedRequest& reques
 }
 
 void inspect_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
-    reply_from_record(rooms, request, exchange,
-                      [](JsonWriter& writer, const PluginRecord& record) { write_docker_json(writer, record); });
+    const Secrets secrets = flag(request, "show-secrets") ? Secrets::shown : Secrets::hidden;
+    reply_from_record(rooms, request, exchange, [secrets](JsonWriter& writer, const PluginRecord& record) {
+        write_docker_json(writer, record, secrets);
+    });
 }
 
 void show_remote_privileges(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {

@@ -19,6 +19,7 @@ std::string problem_name(PluginDefinition::Problem problem) {
         case PluginDefinition::Problem::malformed:
         case PluginDefinition::Problem::unreadable:
         case PluginDefinition::Problem::bad_name:
+        case PluginDefinition::Problem::shortage:
             return "invalid";
     }
     std::abort();

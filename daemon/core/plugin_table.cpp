@@ -10,6 +10,9 @@ namespace {
 
 /// Ours: resolvers and certificate files; what hangs in the resolver holds up other names only beyond this many.
 constexpr std::size_t kMaxWorkers = 16;
+/// Ours: between two tries to publish what could not be.
+constexpr std::chrono::seconds kPublishPause{5};
+
 Route::State route_state(Activation::State state) {
     switch (state) {
         case Activation::State::discovered:
@@ -153,7 +156,7 @@ void PluginTable::set_up(PluginEntry& entry) {
                                      [this, &entry](bool manifest_changed) { on_activation(entry, manifest_changed); });
     entry.state = state_name(entry);
     update_route(entry);
-    entry.publication->open(entry.names, is_for_engines(entry.definition), entry.route);
+    publish(entry);
     if (!entry.is_managed())
         tell(entry, "discovered", fmt::format("{} defines it at {}", entry.definition.file, endpoint.str()));
     if (endpoint.kind() == Endpoint::Kind::unix_socket) {
@@ -195,8 +198,22 @@ void PluginTable::configure(PluginTableSettings settings) {
 void PluginTable::restore_published() {
     for (const auto& [name, entry] : plugins_) {
         if (!entry->is_valid()) continue;
-        entry->publication->open(entry->names, is_for_engines(entry->definition), entry->route);
+        publish(*entry);
         entry->publication->restore();
+    }
+}
+
+void PluginTable::publish(PluginEntry& entry) {
+    entry.publication->open(entry.names, is_for_engines(entry.definition), entry.route);
+    if (!entry.publication->has_all(entry.names) && !publish_retry_)
+        publish_retry_ = loop_.after(kPublishPause, [this] { publish_missing(); });
+}
+
+/// What kept a socket from being published (a lack of descriptors, a full /run) may have passed.
+void PluginTable::publish_missing() {
+    publish_retry_.reset();
+    for (const auto& [name, entry] : plugins_) {
+        if (entry->is_valid() && !entry->publication->has_all(entry->names)) publish(*entry);
     }
 }
 

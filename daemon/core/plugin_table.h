@@ -103,6 +103,8 @@ private:
     void redefine(PluginEntry& entry, const PluginDefinition& definition);
     void remove(const std::string& name);
     void set_up(PluginEntry& entry);
+    void publish(PluginEntry& entry);
+    void publish_missing();
     void tear_down(PluginEntry& entry);
     void on_socket_changed(PluginEntry& entry);
     void withdraw(PluginEntry& entry);
@@ -136,6 +138,7 @@ private:
     Proxy proxy_;
     BrokerCounts::ConfigReading config_;
     std::map<std::string, std::unique_ptr<PluginEntry>> plugins_;
+    std::unique_ptr<Scheduler::Timer> publish_retry_;
     std::map<std::uint64_t, PluginEntry*> by_id_;
     std::map<std::string, PluginEntry*> managed_entries_;  ///< of managed plugins that are offered, by their ID
     std::map<std::string, std::string> offered_names_;  ///< of managed plugins: each name, and what it is called above

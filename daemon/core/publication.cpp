@@ -22,6 +22,10 @@ bool Publication::has(const PluginName& name) const {
                        [&](const Published& published) { return published.name.str() == name.str(); });
 }
 
+bool Publication::has_all(const std::vector<PluginName>& names) const {
+    return std::all_of(names.begin(), names.end(), [this](const PluginName& name) { return has(name); });
+}
+
 void Publication::open(const std::vector<PluginName>& names, bool for_engines,
                        const std::shared_ptr<const Route>& route) {
     for_engines_ = for_engines;
@@ -29,12 +33,14 @@ void Publication::open(const std::vector<PluginName>& names, bool for_engines,
     for (const PluginName& name : names) {
         if (!has(name)) open(name, route);
     }
+    if (problem_.empty()) told_problems_.clear();
 }
 
 void Publication::open(const PluginName& name, const std::shared_ptr<const Route>& route) {
     auto made = sockets_.publish(name, for_engines_);
     if (!made) {
         problem_ = made.error().message;
+        if (!told_problems_.insert(problem_).second) return;
         log_entry({LogLevel::error,
                    fmt::format("plugin {} cannot be published: {}", name.str(), problem_),
                    message::kPluginNotPublished,

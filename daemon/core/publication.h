@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ public:
     /// Removes all sockets; calls under way on the route `id` are finished.
     void close(std::uint64_t id);
 
+    /// Whether there is a socket for each of these.
+    [[nodiscard]] bool has_all(const std::vector<PluginName>& names) const;
     /// Whether at least one socket is there.
     [[nodiscard]] bool is_open() const noexcept { return !names_.empty(); }
     [[nodiscard]] bool for_engines() const noexcept { return for_engines_; }
@@ -59,6 +62,7 @@ private:
     bool for_engines_ = false;
     std::list<Published> names_;  ///< a list: timers and watches point into it
     std::string problem_;
+    std::set<std::string> told_problems_;  ///< since all was well; trying again is not told again
 };
 
 }  // namespace brokerd

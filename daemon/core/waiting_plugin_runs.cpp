@@ -4,9 +4,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <mutex>
 
-#include "common/os/system_error.h"
 #include "common/os/unique_fd.h"
 #include "daemon/runtime/mount_users.h"
 
@@ -15,13 +15,15 @@ namespace {
 
 constexpr const char* kGivenUp = "the waiting for it was given up: its client has gone, or brokerd stops";
 
-/// An answer that one thread gives and another waits for, or stops waiting for. Shared by both.
+/// Ours: how often an answer is looked for that nothing can announce.
+constexpr int kLookAgainMilliseconds = 20;
+
+/// An answer that one thread gives and another waits for, or stops waiting for. Shared by both. No exception where
+/// descriptors have run out: what is asked for may have been stored already, and has to happen.
 template <class Value>
 class Answer {
 public:
-    Answer() : given_{::eventfd(0, EFD_CLOEXEC)} {
-        if (!given_) throw_errno("eventfd");
-    }
+    Answer() noexcept : given_{::eventfd(0, EFD_CLOEXEC)} {}
 
     void give(Value value) {
         const std::lock_guard lock{mutex_};
@@ -33,11 +35,13 @@ public:
 
     /// Nothing where `cancelled` was first.
     [[nodiscard]] std::optional<Value> wait(int cancelled) {
-        pollfd events[] = {{given_.get(), POLLIN, 0}, {cancelled, POLLIN, 0}};
-        while (::poll(events, 2, -1) < 0 && errno == EINTR) {
+        pollfd events[] = {{given_.get(), POLLIN, 0}, {cancelled, POLLIN, 0}};  // of -1 poll() takes no notice
+        while (true) {
+            const int ready = ::poll(events, 2, given_ ? -1 : kLookAgainMilliseconds);
+            if (ready < 0 && errno == EINTR) continue;
+            const std::lock_guard lock{mutex_};
+            if (value_ || ready != 0) return std::move(value_);
         }
-        const std::lock_guard lock{mutex_};
-        return std::move(value_);
     }
 
 private:

@@ -7,6 +7,8 @@
 
 #include <cerrno>
 
+#include "common/os/path_trust.h"
+#include "common/os/shortage.h"
 #include "common/os/system_error.h"
 #include "common/os/unique_fd.h"
 #include "common/plugin_name.h"
@@ -47,7 +49,8 @@ private:
         }
         if (code == ELOOP)
             return failed(Problem::malformed, shown_ + " is a symbolic link that leads in a circle", "remove the link");
-        return failed(Problem::unreadable, fmt::format("cannot {} {}: {}", operation, shown_, errno_text(code)),
+        return failed(is_shortage(code) ? Problem::shortage : Problem::unreadable,
+                      fmt::format("cannot {} {}: {}", operation, shown_, errno_text(code)),
                       "make it a regular file that brokerd's user can read");
     }
 
@@ -67,9 +70,8 @@ private:
     bool is_trusted(const struct stat& status, bool check_mode) {
         if (trust_ == FileTrust::anybody) return true;
         const bool owner = status.st_uid == 0 || status.st_uid == geteuid();
-        const bool group_writes = (status.st_mode & S_IWGRP) != 0 && status.st_gid != 0;
-        const bool mode = !check_mode || ((status.st_mode & S_IWOTH) == 0 && !group_writes);
-        if (owner && mode) return true;
+        const bool mode = !check_mode || !others_can_write(status);
+        if (owner && mode) return is_place_trusted();
         std::string reason = shown_;
         std::string remedy;
         if (!owner) {
@@ -82,6 +84,15 @@ private:
             remedy += fmt::format("{}chmod 644 {}", remedy.empty() ? "" : "; ", shown_);
         }
         failed_trust_ = {std::move(reason), std::move(remedy)};
+        return false;
+    }
+
+    /// Whoever can rename in a directory on the way can have any file of root's taken for this one.
+    bool is_place_trusted() {
+        const auto place = find_untrusted(definition_.file);
+        if (!place) return true;
+        failed_trust_ = {fmt::format("{}, and so not root alone decides what {} is", place->reason, shown_),
+                         place->remedy};
         return false;
     }
 

@@ -10,7 +10,7 @@ namespace brokerd {
 
 /// Whose files are believed. Docker does not ask; whoever can write such a file can have every container's volumes.
 enum class FileTrust {
-    root_or_own,  ///< owner root or this process's user, and nobody else may write
+    root_or_own,  ///< owner root or this process's user, and nobody else may write, nor replace what is on the way
     anybody,      ///< tests
 };
 

@@ -10,7 +10,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 
+#include "common/os/shortage.h"
+#include "common/os/system_error.h"
 #include "common/plugin_name.h"
 #include "daemon/loop/log.h"
 
@@ -48,7 +51,8 @@ struct Below {
 
 class OpenDirectory {
 public:
-    explicit OpenDirectory(const std::string& path) : stream_{opendir(path.c_str())} {}
+    explicit OpenDirectory(const std::string& path)
+        : stream_{opendir(path.c_str())}, problem_{stream_ == nullptr ? errno : 0} {}
     ~OpenDirectory() {
         if (stream_ != nullptr) closedir(stream_);
     }
@@ -58,8 +62,12 @@ public:
     // NOLINTNEXTLINE(concurrency-mt-unsafe): POSIX lets threads read different streams, and this one is ours alone
     [[nodiscard]] const dirent* next() { return stream_ == nullptr ? nullptr : readdir(stream_); }
 
+    /// Why there is nothing to read, as errno; 0: there is.
+    [[nodiscard]] int problem() const noexcept { return problem_; }
+
 private:
     DIR* stream_;
+    int problem_;
 };
 
 }  // namespace
@@ -72,7 +80,7 @@ DirectoryTree::DirectoryTree(CoreLoop& loop, const SearchOrder& order, Listener 
       roots_(order.root_count()) {
     for (std::size_t root = 0; root < roots_.size(); ++root) {
         root_watches_.push_back(paths_.watch(order.absolute({root, {}}), [this, root] {
-            refresh_directory({root, {}});
+            reread_directory({root, {}});  // its owner or mode, or one above it, may have changed
             listener_.settled();
         }));
     }
@@ -83,7 +91,7 @@ bool DirectoryTree::contains(std::size_t root, std::string_view directory) const
 }
 
 void DirectoryTree::rescan() {
-    incomplete_ = false;
+    incomplete_ = is_short_ = false;
     for (std::size_t root = 0; root < roots_.size(); ++root) {
         drop_directory({root, {}});
         refresh_directory({root, {}}, Touch::seen);
@@ -190,6 +198,10 @@ void DirectoryTree::add_directory(const EntryPath& path, Inotify::Watch watch, T
 
 void DirectoryTree::read_directory(const EntryPath& path, Touch touch) {
     OpenDirectory open{order_.absolute(path)};
+    if (is_shortage(open.problem())) {
+        is_short_ = true;
+        return warn_once(fmt::format("some directories for now ({})", errno_text(open.problem())));
+    }
     std::size_t count = 0;
     while (const dirent* const entry = open.next()) {
         const std::string name{static_cast<const char*>(entry->d_name)};

@@ -57,6 +57,8 @@ public:
 
     /// Whether a limit was met, ours or the kernel's, since the last rescan: then not every change is noticed.
     [[nodiscard]] bool is_incomplete() const noexcept { return incomplete_; }
+    /// Whether descriptors or memory ran out: then what is there may be missing altogether.
+    [[nodiscard]] bool is_short() const noexcept { return is_short_; }
 
 private:
     struct Directory {
@@ -96,6 +98,7 @@ private:
     std::size_t directory_count_ = 0;
     std::size_t file_count_ = 0;
     bool incomplete_ = false;
+    bool is_short_ = false;
     std::set<std::string> warned_;
 };
 

@@ -36,6 +36,8 @@ constexpr auto kEmptyFileSettles = 1s;
 constexpr auto kNewFileSettles = 2ms;
 /// Where a limit keeps changes from being noticed, they are looked for.
 constexpr auto kIncompleteRescan = 30s;
+/// The same where descriptors or memory had run out.
+constexpr auto kShortageRescan = 2s;
 
 /// What is at a candidate's path, as Docker's look-up sees it.
 struct Look {
@@ -92,7 +94,7 @@ public:
 
     void rescan() {
         retry_.reset();
-        over_limit_ = false;
+        over_limit_ = is_short_ = false;
         settling_.forget_all();
         if (!tree_) {
             tree_.emplace(loop_, order_,
@@ -149,12 +151,18 @@ private:
             }
         }
         resolving_ = false;
-        if ((over_limit_ || tree_->is_incomplete()) && !retry_)
+        if (retry_) return;
+        if (is_short_ || tree_->is_short()) {
+            retry_ = loop_.after(kShortageRescan, [this] { rescan(); });
+        } else if (over_limit_ || tree_->is_incomplete()) {
             retry_ = loop_.after(kIncompleteRescan, [this] { rescan(); });
+        }
     }
 
     void update(const RawName& name) {
         std::optional<PluginDefinition> definition = resolve(name);
+        // That we cannot look says nothing of the file: what was told holds until we can.
+        if (definition && definition->problem == PluginDefinition::Problem::shortage) return meet_shortage();
         const auto known = definitions_.find(name);
         if (known == definitions_.end()) {
             if (!definition) return;
@@ -179,6 +187,15 @@ private:
                                    kMaxDefinitions),
                        message::kLimitReached});
         }
+    }
+
+    void meet_shortage() {
+        is_short_ = true;
+        if (std::exchange(warned_of_shortage_, true)) return;
+        log_entry({LogLevel::warning,
+                   "plugin definitions cannot be read for now, because descriptors or memory have run out; what is "
+                   "known of them stays, and they are read as soon as that is possible",
+                   message::kLimitReached});
     }
 
     /// The definition of a name as the disk has it now.
@@ -248,6 +265,8 @@ private:
     std::unique_ptr<Scheduler::Timer> retry_;
     bool resolving_ = false;
     bool over_limit_ = false;
+    bool is_short_ = false;
+    bool warned_of_shortage_ = false;
     bool warned_ = false;
     std::optional<DirectoryTree> tree_;  ///< from start() on
 };

@@ -25,6 +25,7 @@ struct PluginDefinition {
         unsafe_owner,   ///< not root's, or writable by others
         unreadable,     ///< the system refuses to open or read it
         bad_name,       ///< the file's name cannot be a plugin's name
+        shortage,       ///< descriptors or memory have run out: nothing is known of the file; never told
     };
 
     std::string name;  ///< PluginName's text, or the file's name escaped where problem is bad_name

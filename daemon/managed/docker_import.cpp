@@ -112,6 +112,7 @@ private:
         plugin.config_bytes = *record.config_bytes;
         plugin.settings = record.settings;
         plugin.enabled = record.enabled;
+        if (!is_directory_at(root_.fd(), record.id)) return plugin;  // a link to a directory is none
         if (is_directory_at(root_.fd(), record.id + "/rootfs")) plugin.rootfs = below(record.id + "/rootfs");
         if (is_directory_at(root_.fd(), record.id + "/propagated-mount")) {
             plugin.propagated_mount = below(record.id + "/propagated-mount");

@@ -73,6 +73,8 @@ void read_interface(const JsonField& field, PluginConfig& config) {
     if (name.find('/') != std::string::npos || name == "." || name == "..") {
         socket.refuse("must be a file name without \"/\"");
     }
+    if (std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }))
+        socket.refuse("must not have control characters");
     if (name.size() > kMaxSocketName) socket.refuse(fmt::format("is longer than {} bytes", kMaxSocketName));
     field.member("protocolScheme").read(config.interface_protocol_scheme);
 }

@@ -10,6 +10,7 @@
 #include "common/digest.h"
 #include "common/image_reference.h"
 #include "common/plugin_limits.h"
+#include "common/secrets.h"
 #include "daemon/managed/privileges.h"
 
 namespace brokerd {
@@ -53,7 +54,8 @@ using PluginRecordPtr = std::shared_ptr<const PluginRecord>;
 /// letter or digit, and none of the names that the store uses itself.
 [[nodiscard]] bool is_plugin_id(std::string_view text) noexcept;
 
-/// The object that Docker's API prints for a plugin (engine API, `Plugin`).
-void write_docker_json(JsonWriter& writer, const PluginRecord& record);
+/// The object that Docker's API prints for a plugin (engine API, `Plugin`). Hidden are values of env that are secrets
+/// by their name or by what they are, of the config, too, and the like in its args and entrypoint.
+void write_docker_json(JsonWriter& writer, const PluginRecord& record, Secrets secrets = Secrets::hidden);
 
 }  // namespace brokerd

@@ -35,7 +35,7 @@ struct PluginSettings {
 /// field the only settable one is meant; names are looked for among env, mounts, devices and args, in this order. The
 /// errors have Docker's words. `args` are split at every single space, as Docker does; but no text is no argument
 /// (Docker passes an empty one). Checked beyond Docker: a bind mount's source and a device's path are absolute or
-/// empty.
+/// empty, and no value is what inspect shows in place of a secret.
 [[nodiscard]] Result<PluginSettings> apply_arguments(const PluginConfig& config, const PluginSettings& settings,
                                                      const std::vector<std::string>& arguments);
 

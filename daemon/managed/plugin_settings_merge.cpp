@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/plugin_name.h"
+#include "common/secrets.h"
 #include "daemon/managed/plugin_settings.h"
 
 namespace brokerd {
@@ -38,8 +39,9 @@ public:
 private:
     /// `what` was set to `value` and the new version has no place for it.
     void lose(std::string_view what, std::string_view name, std::string_view value, bool exists) {
+        const std::string shown = sounds_secret(name) ? std::string{kHidden} : escaped(value, 100);
         result_.notes.push_back(fmt::format("{} \"{}\" was set to \"{}\"; the new version {}, so the value is dropped",
-                                            what, escaped(name, 60), escaped(value, 100),
+                                            what, escaped(name, 60), shown,
                                             exists ? "does not let it be set" : "does not have it"));
     }
 
@@ -93,7 +95,8 @@ private:
         if (can_set(new_config_.args.settable, "value")) {
             result_.settings.args = NullableList<std::string>{set};
         } else {
-            lose("args", old_config_.args.name, fmt::format("{}", fmt::join(set, " ")), !new_config_.args.name.empty());
+            lose("args", old_config_.args.name, fmt::format("{}", fmt::join(shown_arguments(set), " ")),
+                 !new_config_.args.name.empty());
         }
     }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/plugin_name.h"
+#include "common/secrets.h"
 #include "daemon/managed/config_parts.h"
 #include "daemon/managed/json_field.h"
 #include "daemon/managed/plugin_settings.h"
@@ -34,6 +35,10 @@ Result<Argument> parse_argument(std::string_view text) {
     if (argument.value.size() > kMaxConfigText) {
         return fail(fmt::format("the value of \"{}\" is longer than {} bytes", argument.shown(), kMaxConfigText));
     }
+    if (is_shown_secret(argument.value)) {
+        return fail(fmt::format("the value of \"{}\" has {} where inspect hides a secret; give it as it is to be",
+                                argument.shown(), kHidden));
+    }
     if (argument.value.find('\0') != std::string::npos) {
         return fail(fmt::format("the value of \"{}\" contains a NUL character", argument.shown()));
     }
@@ -56,6 +61,8 @@ Result<bool> set_variable(const PluginEnv& variable, const Argument& argument, P
     const auto allowed = check_may_set(argument, variable.settable, "value");
     if (!allowed) return allowed;
     const std::string prefix = argument.name + "=";
+    if (prefix.size() + argument.value.size() > kMaxConfigText)
+        return fail(fmt::format("\"{}\" is longer than {} bytes with its name", argument.shown(), kMaxConfigText));
     std::vector<std::string> env = settings.env.items();
     const auto there =
         std::find_if(env.begin(), env.end(), [&](const std::string& item) { return item.starts_with(prefix); });
@@ -104,6 +111,8 @@ Result<bool> set_args(const PluginArgs& args, const Argument& argument, PluginSe
     std::vector<std::string> words;
     std::string_view rest = argument.value;
     while (!rest.empty()) {
+        if (words.size() == kMaxConfigItems)
+            return fail(fmt::format("\"{}\" has more than {} words", argument.shown(), kMaxConfigItems));
         const std::size_t space = rest.find(' ');
         words.emplace_back(rest.substr(0, space));
         if (space == std::string_view::npos) break;
@@ -142,6 +151,9 @@ Result<PluginSettings> apply_arguments(const PluginConfig& config, const PluginS
         const auto applied = apply(config, *argument, changed);
         if (!applied) return fail(applied.error());
     }
+    // What is kept must be read again at the next start.
+    if (json_text([&](JsonWriter& writer) { changed.write_docker_json(writer); }).size() > kMaxConfigBytes)
+        return fail(fmt::format("all settings together are longer than {} MiB", kMaxConfigBytes >> 20));
     return changed;
 }
 

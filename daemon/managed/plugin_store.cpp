@@ -35,6 +35,12 @@ Failure<StoreError> broken_disk(const Error& error) {
     return refuse(Kind::system, error.message);
 }
 
+Failure<StoreError> undecided(const Error& error) {
+    return refuse(Kind::undecided, error.message +
+                                       "; that could not be undone either: whether it is done is seen at "
+                                       "brokerd's next start");
+}
+
 std::chrono::sys_seconds now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
@@ -60,6 +66,10 @@ std::string PluginStore::directory_of(const std::string& id) const {
     return plugins_.path() + "/" + id;
 }
 
+std::string PluginStore::staged_path(const std::string& id) const {
+    return fmt::format("{}/{}/{}", plugins_.path(), kTmp, id);
+}
+
 void PluginStore::index() {
     ids_by_name_.clear();
     for (const auto& [id, entry] : entries_) ids_by_name_.emplace(entry.record->name, id);
@@ -70,21 +80,23 @@ Result<bool, StoreError> PluginStore::commit(Entries entries) {
     const auto identity = plugins_.identity(kInventory);
     if (!replaced) {
         // The new file may be in place, only not surely on the disk: the old one goes back, as well as it can be done.
-        if (identity != inventory_ && inventory_) {
-            const std::string old = plugins_file_bytes(entries_, kept_);
-            // Where nothing can be synced, at least what a restart reads is what has been told.
-            if (!plugins_.replace(kInventory, old, Durability::durable) &&
-                !plugins_.replace(kInventory, old, Durability::visible)) {
-                findings_.push_back(fmt::format("{}/{} could not be put back", plugins_.path(), kInventory));
-            }
-            inventory_ = plugins_.identity(kInventory);
-        }
-        return broken_disk(replaced.error());
+        if (identity == inventory_ || !inventory_ || put_back()) return broken_disk(replaced.error());
+        return undecided(replaced.error());
     }
     inventory_ = identity;
     entries_ = std::move(entries);
     index();
     return true;
+}
+
+bool PluginStore::put_back() {
+    const std::string old = plugins_file_bytes(entries_, kept_);
+    // Where nothing can be synced, at least what a restart reads is what has been told.
+    const bool done = plugins_.replace(kInventory, old, Durability::durable) ||
+                      plugins_.replace(kInventory, old, Durability::visible);
+    if (!done) findings_.push_back(fmt::format("{}/{} could not be put back", plugins_.path(), kInventory));
+    inventory_ = plugins_.identity(kInventory);
+    return done;
 }
 
 Result<bool, StoreError> PluginStore::absorb_changes_by_hand() {
@@ -112,7 +124,7 @@ Result<bool, StoreError> PluginStore::check_names(const PluginRecord& record) co
 }
 
 Result<StagedPlugin, StoreError> PluginStore::make_staged(std::string id, bool with_rootfs) {
-    std::string path = fmt::format("{}/{}/{}", plugins_.path(), kTmp, id);
+    std::string path = staged_path(id);
     if (::mkdirat(tmp_->get(), id.c_str(), 0700) != 0) {
         return broken_disk(Error{disk_error("make the directory", path, errno)});
     }
@@ -155,7 +167,9 @@ Result<PluginRecordPtr, StoreError> PluginStore::install(StagedPlugin&& staged, 
     entries.emplace(id, std::move(entry));
     const auto committed = commit(std::move(entries));
     if (!committed) {
-        if (::renameat(plugins_.fd(), id.c_str(), tmp_->get(), id.c_str()) != 0) staged.release();
+        const bool kept = committed.error().kind == Kind::undecided ||
+                          ::renameat(plugins_.fd(), id.c_str(), tmp_->get(), id.c_str()) != 0;
+        if (kept) staged.release();
         return fail(committed.error());
     }
     staged.release();
@@ -217,7 +231,10 @@ Result<PluginStore::Upgraded, StoreError> PluginStore::upgrade(StagedPlugin&& st
     Entries entries = entries_;
     entries[id] = make_entry(std::move(record), staged.id());
     const auto committed = commit(std::move(entries));
-    if (!committed) return fail(committed.error());
+    if (!committed) {
+        if (committed.error().kind == Kind::undecided) staged.release();
+        return fail(committed.error());
+    }
 
     const auto swapped = swap_rootfs(id, staged.id(), previous->id());
     if (!swapped) {
@@ -226,6 +243,7 @@ Result<PluginStore::Upgraded, StoreError> PluginStore::upgrade(StagedPlugin&& st
             findings_.push_back(fmt::format("plugin {}: its upgrade will be finished at the next start: {}",
                                             entries_.at(id).record->name, undone.error().message));
             staged.release();
+            return undecided(swapped.error());
         }
         return broken_disk(swapped.error());
     }
@@ -252,10 +270,9 @@ Result<bool> PluginStore::swap_rootfs(const std::string& id, const std::string& 
         if (had_one) ::renameat(tmp_->get(), old.c_str(), plugins_.fd(), in_place.c_str());
         return fail(error);
     }
-    for (const auto& [parent, name] :
-         {std::pair{plugins_.fd(), id}, std::pair{tmp_->get(), staged_id}, std::pair{tmp_->get(), previous_id}}) {
-        const UniqueFd directory{::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-        const auto synced = sync_directory(directory.get(), name);
+    for (const std::string& path : {directory_of(id), staged_path(staged_id), staged_path(previous_id)}) {
+        const auto directory = StateDirectory::open_existing(path);
+        const auto synced = directory ? directory->sync() : fail(directory.error());
         if (!synced) {
             ::renameat(plugins_.fd(), in_place.c_str(), tmp_->get(), fresh.c_str());
             if (had_one) ::renameat(tmp_->get(), old.c_str(), plugins_.fd(), in_place.c_str());
@@ -277,7 +294,7 @@ Result<std::optional<StagedPlugin>, StoreError> PluginStore::remove(const std::s
     entries.erase(id);
     const auto committed = commit(std::move(entries));
     if (!committed) {
-        clear_unsettled(plugins_.fd(), id);
+        if (committed.error().kind != Kind::undecided) clear_unsettled(plugins_.fd(), id);
         return fail(committed.error());
     }
     if (::renameat2(plugins_.fd(), id.c_str(), tmp_->get(), id.c_str(), RENAME_NOREPLACE) != 0) {
@@ -287,8 +304,7 @@ Result<std::optional<StagedPlugin>, StoreError> PluginStore::remove(const std::s
         }
         return std::optional<StagedPlugin>{};
     }
-    return std::optional<StagedPlugin>{
-        StagedPlugin{tmp_, fmt::format("{}/{}/{}", plugins_.path(), kTmp, id), id, UniqueFd{}, remover_}};
+    return std::optional<StagedPlugin>{StagedPlugin{tmp_, staged_path(id), id, UniqueFd{}, remover_}};
 }
 
 }  // namespace brokerd

@@ -33,6 +33,7 @@ struct StoreError {
         conflict,        ///< the record was made from one that is not the present one any more
         invalid,         ///< the record itself is at fault
         system,          ///< the disk: full, read-only, broken
+        undecided,       ///< the same, and what was refused may be on it all the same: the next start tells
     };
     Kind kind;
     std::string message;
@@ -124,8 +125,11 @@ private:
 
     PluginStore(StateDirectory plugins, std::shared_ptr<const UniqueFd> tmp, TreeRemover remover);
 
+    [[nodiscard]] std::string staged_path(const std::string& id) const;
     [[nodiscard]] Result<bool, StoreError> absorb_changes_by_hand();
     [[nodiscard]] Result<bool, StoreError> commit(Entries entries);
+    /// Writes the inventory again as it was before a commit that failed.
+    [[nodiscard]] bool put_back();
     [[nodiscard]] Result<bool, StoreError> check_names(const PluginRecord& record) const;
     [[nodiscard]] Result<bool, StoreError> check_current(const PluginRecord& record) const;
     [[nodiscard]] Result<StagedPlugin, StoreError> make_staged(std::string id, bool with_rootfs);

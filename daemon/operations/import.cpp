@@ -8,6 +8,7 @@
 #include <array>
 
 #include "common/os/disk_error.h"
+#include "common/os/path_trust.h"
 #include "daemon/archive/plugin_tar.h"
 #include "daemon/archive/unpack.h"
 #include "daemon/images/uninterrupted.h"
@@ -173,6 +174,12 @@ private:
 
 OperationResult<Imported> import_plugins(const OperationRooms& rooms, const std::string& path, Progress& progress,
                                          int cancelled, const OnDone& done) {
+    // What a plugin was granted there is granted here, without a question: it must be the engine that says so.
+    if (const auto place = path.starts_with('/') ? find_untrusted(path) : std::nullopt) {
+        return fail(Kind::invalid, fmt::format("{} is not imported: {}, so others than root can have written what its "
+                                               "plugins may do; if it can be trusted, {}",
+                                               path, place->reason, place->remedy));
+    }
     const auto found = read_docker_plugins(path);
     if (!found) return fail(Kind::invalid, found.error().message);
     for (const std::string& finding : found->findings) progress.tell("", finding);

@@ -152,6 +152,7 @@ OperationError operation_error(const StoreError& error) {
         case StoreError::Kind::invalid:
             return {Kind::invalid, error.message};
         case StoreError::Kind::system:
+        case StoreError::Kind::undecided:
             return {Kind::storage, error.message};
     }
     std::abort();

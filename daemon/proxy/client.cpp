@@ -26,6 +26,7 @@ Client::Client(ThreadContext& context, RouteSlot& slot, UniqueFd connected)
     : context_{context},
       slot_{slot},
       channel_{context.loop, context.blocks},
+      mark_{context.ledger, connected.get()},
       body_{context.pipes},
       answer_{channel_, context.pipes} {
     channel_.open(std::move(connected), *this, false);
@@ -59,6 +60,8 @@ void Client::progress() {
         throw;
     }
     in_progress_ = false;
+    if (!channel_.can_write() || unread_.is_linked()) [[unlikely]]
+        limit_unread();
     if (rounds == kRoundsPerTurn) go_on_later();
 }
 
@@ -111,7 +114,14 @@ bool Client::read_request() {
         DeadlineList::clear(*this);
         note_request();
         head_is_fresh_ = true;
-        dispatch();
+        if (goes_in_a_circle(context_.parsed)) {
+            refuse(502,
+                   fmt::format("the call has come through brokerd many times: the definition of plugin {} leads to a "
+                               "published socket, and from there in a circle; write the plugin's own address",
+                               slot_.route().plugin));
+        } else {
+            dispatch();
+        }
         head_is_fresh_ = false;
         return true;
     }
@@ -119,7 +129,9 @@ bool Client::read_request() {
         close();
         return false;
     }
+    mark_.set(ConnectionLedger::State::unknown);  // a kill may come between the reading and whatever we do next
     if (channel_.fill(!channel_.in.empty())) return true;
+    if (channel_.in.empty()) mark_.set(ConnectionLedger::State::resting);
     if (!channel_.in.empty() && !is_linked()) context_.deadlines.set(*this, context_.head_limit);
     return false;
 }
@@ -138,6 +150,7 @@ void Client::note_request() {
     head_consumed_ = false;
     carried_.clear();
     waiting_since_ = {};
+    if (client_http11_ && !head_only_) mark_.set(ConnectionLedger::State::unanswered);
 }
 
 void Client::dispatch() {
@@ -198,6 +211,7 @@ void Client::answer(unsigned status, std::string body) {
     call_.finish(Outcome::broker_error, context_.loop.now());
     if (!head_consumed_ || !body_.is_done()) discard_body();
     const bool is_last = close_after_ || withdrawn_;
+    mark_.set(ConnectionLedger::State::unknown);
     write_local_answer(channel_.out, {status, std::move(body), client_http11_, is_last, head_only_});
     end_request(is_last);
 }
@@ -259,35 +273,6 @@ bool Client::finish_closing() {
     return moved && state_ != State::closed;
 }
 
-void Client::on_deadline() {
-    switch (state_) {
-        case State::reading:
-            if (draining_) {
-                end_idle();
-                break;
-            }
-            close_after_ = head_consumed_ = true;
-            path_.clear();
-            answer_error(408, fmt::format("the head of the request took longer than {} s (request-timeout)",
-                                          context_.head_limit.count()));
-            break;
-        case State::waiting:
-            refuse(504, fmt::format("plugin {} did not become active within {} s", slot_.route().plugin,
-                                    slot_.route().wait_limit.count() / 1000));
-            break;
-        case State::exchanging:
-            answer_late();
-            break;
-        case State::closing:
-            return close();
-        case State::connecting:
-        case State::answering:
-        case State::closed:
-            return;
-    }
-    progress();
-}
-
 /// The plugin is not there to answer: counted as its failure, also where no call has begun.
 void Client::refuse(unsigned status, const std::string& message) {
     if (!call_.is_running() && path_ != docker_plugin_api::kActivatePath) slot_.meter().method(path_).refuse();
@@ -299,7 +284,9 @@ void Client::close() {
     state_ = State::closed;
     call_.finish(Outcome::client_gone, context_.loop.now());
     DeadlineList::clear(*this);
+    DeadlineList::clear(unread_);
     drop_upstream();
+    mark_.end();
     channel_.close();
     slot_.note_closed(*this);
 }

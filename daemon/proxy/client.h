@@ -8,6 +8,7 @@
 #include "daemon/http/head_parser.h"
 #include "daemon/metrics/call_meter.h"
 #include "daemon/proxy/answer_writer.h"
+#include "daemon/proxy/connection_ledger.h"
 #include "daemon/proxy/paths_answer.h"
 #include "daemon/proxy/request_body.h"
 #include "daemon/proxy/upstream.h"
@@ -20,8 +21,9 @@ class RouteSlot;
 
 /// A connection that an engine has made to a published socket: reads requests one after another, answers them or
 /// forwards them, and streams the answers back. This is the state machine: RequestBody and AnswerWriter move the bytes,
-/// and what concerns the exchange with the plugin, and the end of brokerd, is in source files of their own,
-/// client_exchange.cpp and client_draining.cpp. Owned by its RouteSlot. Thread: one proxy thread's.
+/// and what concerns the exchange with the plugin, deadlines, and the end of brokerd, is in source files of their own,
+/// client_exchange.cpp, client_deadlines.cpp and client_draining.cpp. Owned by its RouteSlot. Thread: one proxy
+/// thread's.
 class Client final : public EventHandler,
                      public Deadline,
                      public Deferred,
@@ -34,6 +36,9 @@ public:
     static constexpr std::chrono::seconds kLingerLimit{2};
     /// Ours: while brokerd drains, a connection on which nothing has come for this long is closed.
     static constexpr std::chrono::milliseconds kIdleGrace{500};
+    /// Ours: less than this of a body within its deadline is no progress. A client that drips is as late as one that
+    /// stops.
+    static constexpr std::uint64_t kBodyProgress = std::uint64_t{16} << 10;
 
     Client(ThreadContext& context, RouteSlot& slot, UniqueFd connected);
     ~Client() override;
@@ -78,6 +83,18 @@ private:
         closed,
     };
 
+    /// Of a client that takes nothing of what is written to it, whatever else it is waited for.
+    class Unread final : public Deadline {
+    public:
+        explicit Unread(Client& client) noexcept : client_{client} {}
+        void on_deadline() override { client_.end_unread(); }
+
+        std::uint64_t noted = 0;  ///< Channel::written when it was set
+
+    private:
+        Client& client_;
+    };
+
     void progress();
     void go_on_later();
     [[nodiscard]] bool step();
@@ -115,13 +132,18 @@ private:
     void refuse_paths_answer(const std::string& plugin, const std::string& problem);
     [[nodiscard]] bool write_paths_answer();
     void limit_answer();
+    void limit_body(std::size_t came);
     void answer_late();
+    [[nodiscard]] bool is_client_late();
+    void limit_unread();
+    void end_unread();
     /// "plugin NAME (URL)", for messages.
     [[nodiscard]] std::string plugin_text() const;
 
     ThreadContext& context_;
     RouteSlot& slot_;
     Channel channel_;
+    ConnectionLedger::Mark mark_;  // goes before channel_, whose descriptor it is about
     HeadParser head_parser_;
     State state_ = State::reading;
     std::shared_ptr<Upstream> upstream_;
@@ -139,10 +161,13 @@ private:
     bool head_only_ = false;  ///< its method is HEAD
     bool client_http11_ = true;
     AnswerLimits::Limit answer_limit_{};
+    std::uint64_t body_came_ = 0;   ///< of the body, since the deadline was set
+    std::uint64_t body_noted_ = 0;  ///< what the upstream's channel had written then
     bool awaits_continue_ = false;  ///< sends its body only once the plugin says so
     bool close_after_ = false;
     bool upstream_is_reused_ = false;
     // Of the connection:
+    Unread unread_{*this};
     bool withdrawn_ = false;
     bool draining_ = false;
     bool in_progress_ = false;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <utility>
 
 #include "common/letter_case.h"
@@ -114,7 +113,7 @@ void Client::pump_request() {
     const RequestBody::Progress progress = body_.move(channel_, upstream_->channel());
     call_.add_request_bytes(progress.came);
     if (progress.came > 0) awaits_continue_ = false;  // it did not wait
-    if (progress.is_moved) limit_answer();
+    if (progress.is_moved) limit_body(progress.came);
     switch (progress.status) {
         case RequestBody::Status::waits:
             return;
@@ -145,6 +144,7 @@ void Client::request_broken(unsigned status, const std::string& problem) {
 }
 
 void Client::on_response_head(const HttpHead& head) {
+    mark_.set(ConnectionLedger::State::unknown);
     if (head.status < 200) {
         if (head.status == 100) awaits_continue_ = false;
         answer_.write_interim(head, client_http11_);
@@ -155,8 +155,8 @@ void Client::on_response_head(const HttpHead& head) {
         if (head.status == 200) return paths_answer_->begin(upstream_->channel().in.bytes().substr(0, head.bytes));
         paths_answer_.reset();
     }
-    DeadlineList::clear(*this);
     answer_.begin(head, {client_http11_, head_only_, close_after_ || withdrawn_ || !body_.is_done()});
+    limit_answer();
 }
 
 std::size_t Client::take_body(std::string_view piece) {
@@ -277,27 +277,6 @@ void Client::give_pipes_back() {
 void Client::drop_upstream() {
     give_pipes_back();
     drop(context_, upstream_);
-}
-
-/// For the plugin, from the last progress of the request.
-void Client::limit_answer() {
-    if (answer_.is_begun()) return;
-    answer_limit_ = slot_.route().answer_limits->of(path_);
-    if (answer_limit_ != AnswerLimits::Limit::zero()) context_.deadlines.set(*this, answer_limit_);
-}
-
-void Client::answer_late() {
-    const double seconds = std::chrono::duration<double>{answer_limit_}.count();
-    // The plugin has taken all that came of the request and was to come: the one who is late is the client.
-    const bool is_all_taken = upstream_->channel().out.empty() && !body_.is_held();
-    if (!body_.is_done() && !awaits_continue_ && !upstream_->is_deaf() && is_all_taken)
-        return request_broken(408, fmt::format("the rest of its body did not come within {} s", seconds));
-    const std::string plugin = plugin_text();
-    drop_upstream();
-    if (!body_.is_done()) close_after_ = true;
-    answer_error(504, fmt::format("{} has not answered the call {} within {} s (answer-timeout); it may still be "
-                                  "working on it, and the call is not repeated",
-                                  plugin, escaped(path_, 100), seconds));
 }
 
 std::string Client::plugin_text() const {

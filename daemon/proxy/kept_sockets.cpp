@@ -3,17 +3,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <systemd/sd-daemon.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <utility>
 
-#include "common/os/system_error.h"
+#include "common/os/socket_path.h"
 #include "daemon/loop/log.h"
+#include "daemon/proxy/descriptor_store.h"
 
 // How a descriptor that comes back is known to be the file's: by the file's number, noted in its name when it was
 // stored. A bound socket holds its inode, so the number cannot belong to another file while the socket lives. (Asking
@@ -23,17 +20,6 @@ namespace brokerd {
 namespace {
 
 constexpr std::string_view kPrefix = "published/";
-/// sd_pid_notify_with_fds(3): the longest FDNAME.
-constexpr std::size_t kMaxStoreName = 255;
-
-void notify(const std::string& state, const int* fd) {
-    const int code = sd_pid_notify_with_fds(0, 0, state.c_str(), fd, fd != nullptr ? 1 : 0);
-    if (code < 0) log_warning("systemd's descriptor store cannot be told ({}): {}", state, errno_text(-code));
-}
-
-void remove_from_store(const std::string& store_name) {
-    notify(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", store_name), nullptr);
-}
 
 int socket_option(int socket, int option) {
     int value = -1;
@@ -43,13 +29,8 @@ int socket_option(int socket, int option) {
 
 /// Whether it is a listening Unix stream socket, bound to `path`.
 bool listens_at(int socket, const std::string& path) {
-    sockaddr_un address{};
-    socklen_t size = sizeof address;
-    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return false;
-    if (address.sun_family != AF_UNIX || path.size() >= sizeof address.sun_path) return false;
-    return ::strnlen(address.sun_path, sizeof address.sun_path) == path.size() &&
-           std::memcmp(address.sun_path, path.data(), path.size()) == 0 &&
-           socket_option(socket, SO_TYPE) == SOCK_STREAM && socket_option(socket, SO_ACCEPTCONN) == 1;
+    return !path.empty() && socket_path(socket) == path && socket_option(socket, SO_TYPE) == SOCK_STREAM &&
+           socket_option(socket, SO_ACCEPTCONN) == 1;
 }
 
 /// Reads a number in hexadecimal off the front of `text`, with the `end` behind it.
@@ -131,7 +112,7 @@ void KeptSockets::keep(const PluginName& name, int listener, const struct stat& 
     forget(name);
     auto stored = store_name(name, file);
     if (!stored) return;
-    notify(fmt::format("FDSTORE=1\nFDNAME={}", *stored), &listener);
+    store_descriptor(*stored, listener);
     stored_.insert_or_assign(name.str(), *std::move(stored));
 }
 

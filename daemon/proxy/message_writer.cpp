@@ -14,6 +14,12 @@
 namespace brokerd {
 namespace {
 
+/// Ours. A definition that leads to another's published socket, on another host too, is one station more; nobody needs
+/// this many.
+constexpr unsigned kMaxStations = 8;
+/// What we are called in Via (RFC 9110 7.6.3: a gateway may hide its host's name behind a pseudonym).
+constexpr std::string_view kStation = "brokerd";
+
 std::string_view reason_phrase(unsigned status) {
     const auto text = boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(status));
     return {text.data(), text.size()};
@@ -80,7 +86,20 @@ void write_request_head(ByteQueue& out, const HttpHead& request, const Target& t
         writer.add(field.value);
         writer.add(", ");
     }
-    writer.add(request.http11 ? "1.1 brokerd\r\n\r\n" : "1.0 brokerd\r\n\r\n");
+    writer.add(request.http11 ? "1.1 " : "1.0 ");
+    writer.add(kStation);
+    writer.add("\r\n\r\n");
+}
+
+bool goes_in_a_circle(const HttpHead& request) {
+    unsigned stations = 0;
+    for (const HttpField& field : request.fields) {
+        if (field.kind != FieldKind::via) continue;
+        // Ours are "1.1 brokerd"; that a comment of somebody else may say the same does not matter.
+        for (std::size_t at = 0; (at = field.value.find(kStation, at)) != std::string_view::npos; at += kStation.size())
+            ++stations;
+    }
+    return stations >= kMaxStations;
 }
 
 void write_response_head(ByteQueue& out, const HttpHead& response, const AnswerFraming& framing) {

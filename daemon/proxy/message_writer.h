@@ -20,6 +20,10 @@ inline constexpr std::size_t kChunkSlack = 32;
 /// Precondition: `out` has room for the head and kHeadSlack.
 void write_request_head(ByteQueue& out, const HttpHead& request, const Target& target);
 
+/// Whether the request has come through so many brokerds, by its Via, that its definitions lead in a circle: from one
+/// published socket to another and back. Each of them looks well by itself, and the call would go round for ever.
+[[nodiscard]] bool goes_in_a_circle(const HttpHead& request);
+
 /// How an answer's body is delimited for a client, and whether the connection goes on after it.
 struct AnswerFraming {
     BodyFraming body = BodyFraming::none;  ///< length: the field is forwarded as it came

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/os/socket_path.h"
+#include "daemon/proxy/connection_keeper.h"
 #include "daemon/proxy/proxy_thread.h"
 
 namespace brokerd {
@@ -44,7 +46,8 @@ private:
 
 }  // namespace
 
-Proxy::Proxy(CoreLoop& loop, const ProxySettings& settings, RouteReports reports) : loop_{loop} {
+Proxy::Proxy(CoreLoop& loop, const ProxySettings& settings, RouteReports reports)
+    : loop_{loop}, keeper_{settings.keeper} {
     const auto shared = std::make_shared<const RouteReports>(std::move(reports));
     for (unsigned i = 0; i < settings.threads; ++i)
         threads_.push_back(std::make_unique<ProxyThread>(deliver_on(loop, shared), settings, i));
@@ -57,8 +60,17 @@ Proxy::~Proxy() {
 }
 
 void Proxy::publish(UniqueFd listener, const std::shared_ptr<const Route>& route) {
+    std::vector<std::vector<UniqueFd>> shares(threads_.size());
+    if (keeper_ != nullptr) {
+        std::size_t turn = 0;
+        for (UniqueFd& connection : keeper_->take(socket_path(listener.get())))
+            shares[turn++ % shares.size()].push_back(std::move(connection));
+    }
     const auto shared = std::make_shared<const UniqueFd>(std::move(listener));
-    for (const auto& thread : threads_) thread->publish(shared, route);
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+        threads_[i]->publish(shared, route);
+        if (!shares[i].empty()) threads_[i]->adopt(route->id, std::move(shares[i]));
+    }
 }
 
 void Proxy::set_route(const std::shared_ptr<const Route>& route) {

@@ -36,9 +36,9 @@ public:
     Proxy(const Proxy&) = delete;
     Proxy& operator=(const Proxy&) = delete;
 
-    /// Starts to serve `listener` (listening, non-blocking) by `route`. For an id that is published already the
-    /// listener is added: a plugin may have several names, with one route, one set of counters, and one max_connections
-    /// for all.
+    /// Starts to serve `listener` (listening, non-blocking) by `route`, and the connections to it that have outlived
+    /// the last brokerd. For an id that is published already the listener is added: a plugin may have several names,
+    /// with one route, one set of counters, and one max_connections for all.
     void publish(UniqueFd listener, const std::shared_ptr<const Route>& route);
     /// Replaces the route of the same id.
     void set_route(const std::shared_ptr<const Route>& route);
@@ -78,6 +78,7 @@ private:
 
     CoreLoop& loop_;
     std::uint64_t last_call_ = 0;
+    ConnectionKeeper* keeper_;
     std::shared_ptr<Draining> draining_;
     std::vector<std::unique_ptr<ProxyThread>> threads_;
     const std::shared_ptr<CountsCollector> collector_ = std::make_shared<CountsCollector>(loop_, threads_);

@@ -5,14 +5,17 @@
 #include <exception>
 
 #include "daemon/loop/log.h"
+#include "daemon/proxy/connection_keeper.h"
 
 namespace brokerd {
 
 ProxyThread::ProxyThread(RouteReports reports, const ProxySettings& settings, unsigned number)
     : reports_{std::move(reports)},
       number_{number},
-      context_{settings.share(number), settings.request_limit},
-      thread_{[this] { run(); }} {}
+      context_{settings.share(number), settings.request_limit, settings.unread_limit} {
+    if (settings.keeper != nullptr) context_.ledger = settings.keeper->ledger();
+    thread_ = std::thread{[this] { run(); }};
+}
 
 ProxyThread::~ProxyThread() {
     context_.loop.stop();
@@ -44,6 +47,16 @@ void ProxyThread::publish(std::shared_ptr<const UniqueFd> listener, std::shared_
     });
 }
 
+void ProxyThread::adopt(std::uint64_t id, std::vector<UniqueFd> connections) {
+    // What is posted must be copyable.
+    const auto shared = std::make_shared<std::vector<UniqueFd>>(std::move(connections));
+    context_.loop.post([this, id, shared] {
+        const auto slot = slots_.find(id);
+        if (slot == slots_.end()) return;
+        for (UniqueFd& connection : *shared) slot->second->adopt(std::move(connection));
+    });
+}
+
 void ProxyThread::set_route(std::shared_ptr<const Route> route) {
     context_.loop.post([this, route = std::move(route)] {
         if (const auto slot = slots_.find(route->id); slot != slots_.end()) slot->second->set_route(route);
@@ -64,6 +77,7 @@ void ProxyThread::set_limits(const ProxySettings& settings) {
     context_.loop.post([this, settings] {
         context_.clients_per_socket = settings.share(number_);
         context_.head_limit = settings.request_limit;
+        context_.unread_limit = settings.unread_limit;
         for (const auto& [id, slot] : slots_) slot->on_limits_changed();
     });
 }

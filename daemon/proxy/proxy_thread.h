@@ -27,6 +27,8 @@ public:
 
     /// A further listener for a route that is there already is added to it.
     void publish(std::shared_ptr<const UniqueFd> listener, std::shared_ptr<const Route> route);
+    /// Serves connections that have been accepted already, by the route of this id.
+    void adopt(std::uint64_t id, std::vector<UniqueFd> connections);
     void set_route(std::shared_ptr<const Route> route);
     void withdraw(std::uint64_t id);
     /// From now on these limits hold, but for the number of threads; connections beyond them stay.

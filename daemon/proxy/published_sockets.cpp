@@ -186,7 +186,8 @@ Result<PublishedSockets::Bound> PublishedSockets::bind_anew(const PluginName& na
 /// next socket that is bound: it must not stay known as a leftover.
 void PublishedSockets::discard(const std::string& aside, const struct stat& status, const std::string& engine_path) {
     const auto linked = status_of(engine_path);
-    if (linked && linked->st_dev == status.st_dev && linked->st_ino == status.st_ino) ::unlink(engine_path.c_str());
+    const bool is_linked = linked && linked->st_dev == status.st_dev && linked->st_ino == status.st_ino;
+    if (is_linked && ::unlink(engine_path.c_str()) != 0) return;  // the next start knows it by the other name
     leftovers_.erase({status.st_dev, status.st_ino});
     ::unlink(aside.c_str());
 }
@@ -234,17 +235,21 @@ void PublishedSockets::withdraw(const PluginName& name) {
     if (found == published_.end()) return;
     kept_.forget(name);
     // The engine's name first: while it exists, the inode below our own root proves that it is ours.
-    remove_if_ours(engine_path(name));
-    remove_empty_parents(engine_root_, engine_path(name));
-    ::unlink(own_path(name).c_str());
-    remove_empty_parents(own_root_, own_path(name));
+    if (remove_if_ours(engine_path(name))) {
+        remove_empty_parents(engine_root_, engine_path(name));
+        ::unlink(own_path(name).c_str());
+        remove_empty_parents(own_root_, own_path(name));
+    } else {
+        leftovers_.insert(found->second);  // both names stay, for whoever comes next
+    }
     published_inodes_.erase(found->second);
     published_.erase(found);
 }
 
-void PublishedSockets::remove_if_ours(const std::string& path) {
+bool PublishedSockets::remove_if_ours(const std::string& path) {
     const auto status = status_of(path);
-    if (status && is_socket(*status) && is_ours(*status)) ::unlink(path.c_str());
+    if (!status || !is_socket(*status) || !is_ours(*status)) return true;
+    return ::unlink(path.c_str()) == 0 || errno == ENOENT;
 }
 
 void PublishedSockets::remove_empty_parents(const std::string& root, const std::string& path) {
@@ -256,7 +261,7 @@ void PublishedSockets::remove_empty_parents(const std::string& root, const std::
 
 void PublishedSockets::remove_leftovers() {
     std::error_code ignored;
-    std::vector<std::string> stale;
+    std::vector<std::pair<std::string, Inode>> stale;
     // The engine's directory first, for the same reason as in withdraw().
     for (const std::string& root : {engine_root_, own_root_}) {
         for (const auto& entry :
@@ -264,15 +269,21 @@ void PublishedSockets::remove_leftovers() {
             const auto status = status_of(entry.path());
             if (!status || !is_socket(*status)) continue;
             const Inode inode{status->st_dev, status->st_ino};
-            if (leftovers_.contains(inode) && !published_inodes_.contains(inode)) stale.push_back(entry.path());
+            if (leftovers_.contains(inode) && !published_inodes_.contains(inode))
+                stale.emplace_back(entry.path(), inode);
         }
     }
-    for (const std::string& path : stale) {
+    std::set<Inode> kept;  // a name that cannot be removed keeps the others, which prove that it is ours
+    for (const auto& [path, inode] : stale) {
+        if (kept.contains(inode)) continue;
         log_info("removing {}, published by an earlier brokerd for a plugin that is gone", path);
-        ::unlink(path.c_str());
+        if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+            log_warning("cannot remove {}: {}", path, errno_text(errno));
+            kept.insert(inode);
+        }
         remove_empty_parents(path.starts_with(own_root_ + "/") ? own_root_ : engine_root_, path);
     }
-    leftovers_.clear();
+    leftovers_ = std::move(kept);
     kept_.forget_untaken();
 }
 

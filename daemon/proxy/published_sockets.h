@@ -73,7 +73,8 @@ private:
     void discard(const std::string& aside, const struct stat& status, const std::string& engine_path);
     [[nodiscard]] std::string own_path(const PluginName& name) const { return own_root_ + "/" + name.str() + ".sock"; }
     [[nodiscard]] std::string link_for_engines(const PluginName& name, const std::string& from);
-    void remove_if_ours(const std::string& path);
+    /// False: it is ours and is still there.
+    bool remove_if_ours(const std::string& path);
     void remove_empty_parents(const std::string& root, const std::string& path);
 
     std::string own_root_;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "common/os/shortage.h"
 #include "common/os/system_error.h"
 #include "daemon/loop/log_entry.h"
 
@@ -15,7 +16,7 @@ namespace {
 constexpr int kAcceptsPerTurn = 32;
 /// Between two warnings of one plugin that descriptors have run out.
 constexpr std::chrono::seconds kWarningPause{10};
-/// Between two that it has as many clients as it may: they may be what it always has.
+/// Between two that it has as many clients as it may, or that one takes no answer: that may be what it always has.
 constexpr std::chrono::minutes kFullPause{10};
 
 void warn_of_limit(const std::string& plugin, const std::string& what) {
@@ -62,7 +63,7 @@ void RouteSlot::accept_some(int listener) {
     for (int i = 0; i < kAcceptsPerTurn && listening_; ++i) {
         UniqueFd connected{::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
         if (!connected) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            if (is_shortage(errno)) {
                 // The connection stays in the backlog and the listener stays ready: look away for a while.
                 if (context_.loop.now() - warned_ > kWarningPause) {
                     warned_ = context_.loop.now();
@@ -74,15 +75,18 @@ void RouteSlot::accept_some(int listener) {
             }
             return;
         }
-        auto client = std::make_shared<Client>(context_, *this, std::move(connected));
-        clients_.emplace(client.get(), client);
-        client->start();
-        // At once, not when the next one comes: that one wakes a single thread, which must be one that takes it.
-        if (is_full()) {
-            tell_full();
-            return stop_listening();  // note_closed() listens again
-        }
+        adopt(std::move(connected));
     }
+}
+
+void RouteSlot::adopt(UniqueFd connected) {
+    const auto client = std::make_shared<Client>(context_, *this, std::move(connected));
+    clients_.emplace(client.get(), client);
+    client->start();
+    // At once, not when the next one comes: that one wakes a single thread, which must be one that takes it.
+    if (!is_full()) return;
+    tell_full();
+    stop_listening();  // note_closed() listens again
 }
 
 void RouteSlot::tell_full() {
@@ -91,6 +95,14 @@ void RouteSlot::tell_full() {
     warn_of_limit(route_->plugin, fmt::format("it has {} connections on one thread, as many as max-connections allows; "
                                               "more wait until one ends",
                                               clients_.size()));
+}
+
+void RouteSlot::tell_unread() {
+    if (told_unread_ && context_.loop.now() - *told_unread_ < kFullPause) return;
+    told_unread_ = context_.loop.now();
+    warn_of_limit(route_->plugin, fmt::format("an engine took nothing of an answer for {} s (unread-timeout); its "
+                                              "connection is closed",
+                                              context_.unread_limit.count()));
 }
 
 void RouteSlot::on_deadline() {

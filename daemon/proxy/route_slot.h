@@ -37,6 +37,8 @@ public:
 
     /// Listens on this one, too.
     void add(std::shared_ptr<const UniqueFd> listener);
+    /// Serves a connection that somebody has accepted, non-blocking.
+    void adopt(UniqueFd connected);
     void set_route(std::shared_ptr<const Route> route);
     /// Stops listening; `emptied` is called once the last client has gone, perhaps at once.
     void withdraw(std::function<void()> emptied);
@@ -71,6 +73,8 @@ public:
     void note_call_failed(const std::shared_ptr<const Target>& target);
     void note_lacking(const std::string& capability);
     void note_closed(Client& client);
+    /// A client is closed because it takes nothing of an answer.
+    void tell_unread();
 
     void on_deadline() override;
 
@@ -106,6 +110,7 @@ private:
     bool wanted_ = false;
     EventLoop::Clock::time_point warned_{};  ///< of descriptors running out
     std::optional<EventLoop::Clock::time_point> told_full_;
+    std::optional<EventLoop::Clock::time_point> told_unread_;
     PluginMeter meter_;
     std::unordered_map<Client*, std::shared_ptr<Client>> clients_;  // after meter_, which they count into
     IdlePool idle_;

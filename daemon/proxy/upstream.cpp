@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "common/os/shortage.h"
 #include "common/os/system_error.h"
 
 namespace brokerd {
@@ -18,11 +19,6 @@ namespace {
 
 /// Ours: 1xx heads before the final one; more is a plugin gone mad.
 constexpr unsigned kMaxInterimResponses = 16;
-
-/// This host, or brokerd, has run out of something: no fault of the plugin's.
-bool is_shortage(int code) {
-    return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
-}
 
 /// The plugin or the host is busy, not down.
 bool is_passing(int code) {

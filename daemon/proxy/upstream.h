@@ -16,14 +16,21 @@
 
 namespace brokerd {
 
+class ConnectionLedger;
+
 /// What a proxy thread's connections share. Outlives them.
 struct ThreadContext {
-    ThreadContext(std::size_t clients, std::chrono::seconds head) : clients_per_socket{clients}, head_limit{head} {}
+    ThreadContext(std::size_t clients, std::chrono::seconds head, std::chrono::seconds unread)
+        : clients_per_socket{clients}, head_limit{head}, unread_limit{unread} {}
 
     /// This thread's share of the connections that one published socket may have.
     std::size_t clients_per_socket;
     /// From the first byte of a request's head to its end.
     std::chrono::seconds head_limit;
+    /// For a client that takes nothing of what is written to it; zero: none.
+    std::chrono::seconds unread_limit;
+    /// Where clients' connections are marked, if anywhere.
+    ConnectionLedger* ledger = nullptr;
     EventLoop loop;
     BlockPool blocks;
     SessionStore tls_sessions;

@@ -50,6 +50,15 @@ Result<RegistryCredentials> RegistryCredentials::from_header(std::string_view he
     return credentials;
 }
 
+std::vector<std::string> RegistryCredentials::secrets() const {
+    std::vector<std::string> all;
+    if (!password.empty()) all = {base64_encoded(username + ':' + password), password};
+    for (const std::string& token : {identity_token, registry_token}) {
+        if (!token.empty()) all.push_back(token);
+    }
+    return all;
+}
+
 bool RegistryCredentials::belong_to(std::string_view domain) const {
     if (server_address.empty()) return true;
     const bool is_url = server_address.find("://") != server_address.npos;

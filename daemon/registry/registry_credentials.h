@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
 
@@ -23,6 +24,8 @@ struct RegistryCredentials {
     [[nodiscard]] bool empty() const noexcept {
         return username.empty() && password.empty() && identity_token.empty() && registry_token.empty();
     }
+    /// What nobody may see of them, also as it is sent.
+    [[nodiscard]] std::vector<std::string> secrets() const;
     /// Whether these belong to the registry of image references with this domain ("docker.io", "host:5000"). An address
     /// may be a URL, of which the host counts; "https://index.docker.io/v1/" and the other names of Docker's own
     /// registry mean docker.io.

@@ -22,6 +22,13 @@ RegistryEndpoint::RegistryEndpoint(HttpPool& pool, const RegistrySettings& setti
       url_{std::move(url)},
       scheme_known_{fixed || !settings.is_insecure(url_.host, url_.port)} {}
 
+std::vector<std::string> RegistryEndpoint::secrets() {
+    std::vector<std::string> all = credentials_.secrets();
+    const std::lock_guard lock{mutex_};
+    for (const auto& [key, bearer] : tokens_) all.push_back(bearer.token.value);
+    return all;
+}
+
 RegistryResult<Url> RegistryEndpoint::base() {
     const std::lock_guard lock{mutex_};
     return scheme_known_ ? RegistryResult<Url>{url_} : find_scheme();

@@ -39,6 +39,9 @@ public:
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     [[nodiscard]] bool has_credentials() const noexcept { return !credentials_.empty(); }
 
+    /// What the registry is told that nobody else may see: of the user, and the tokens got for them.
+    [[nodiscard]] std::vector<std::string> secrets();
+
     /// Where requests go, its target "/". Connects, the first time, where the scheme is not known.
     [[nodiscard]] RegistryResult<Url> base();
 

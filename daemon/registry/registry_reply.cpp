@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "common/json.h"
+#include "common/secrets.h"
 
 namespace brokerd {
 namespace {
@@ -19,7 +20,11 @@ struct Told {
     std::string text;   ///< for a person, may be empty
 };
 
-Told read_errors(std::string_view body) {
+Told read_errors(std::string_view body, const std::vector<std::string>& secrets) {
+    // Hidden before it is cut, or the beginning of a secret might be left.
+    const auto text_of = [&secrets](const rapidjson::Value& object, const char* key, std::size_t limit = 300) {
+        return printable_reply(without(string_member(object, key), secrets), limit);
+    };
     Told told;
     const auto document = parse_json(body);
     if (!document || !document->IsObject()) return told;
@@ -27,16 +32,16 @@ Told read_errors(std::string_view body) {
     if (errors == document->MemberEnd() || !errors->value.IsArray()) {
         // Token services, and registries behind gateways: {"message": …}, {"details": …}, {"error": …}.
         for (const char* key : {"message", "details", "error_description", "error"}) {
-            if (told.text = printable_reply(string_member(*document, key)); !told.text.empty()) break;
+            if (told.text = text_of(*document, key); !told.text.empty()) break;
         }
         return told;
     }
     unsigned count = 0;
     for (const rapidjson::Value& error : errors->value.GetArray()) {
         if (!error.IsObject() || count++ == kMaxErrorsTold) continue;
-        const std::string code = printable_reply(string_member(error, "code"), 60);
-        const std::string message = printable_reply(string_member(error, "message"));
-        const std::string detail = printable_reply(string_member(error, "detail"), 200);
+        const std::string code = text_of(error, "code", 60);
+        const std::string message = text_of(error, "message");
+        const std::string detail = text_of(error, "detail", 200);
         told.codes += code + ' ';
         if (!told.text.empty()) told.text += "; ";
         told.text += message.empty() ? code : message;
@@ -115,8 +120,8 @@ std::chrono::milliseconds parse_retry_after(std::string_view value, std::chrono:
 }
 
 RegistryError error_of(const HttpAnswer& answer, std::string_view body, std::string_view host,
-                       bool asked_with_credentials) {
-    const Told told = read_errors(body);
+                       bool asked_with_credentials, const std::vector<std::string>& secrets) {
+    const Told told = read_errors(body, secrets);
     RegistryError error;
     error.kind = kind_of(answer.status, told.codes);
     // RFC 6750 3.1: who asks is known, and may not do this.

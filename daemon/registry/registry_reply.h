@@ -3,6 +3,7 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/registry/registry_connection.h"
 #include "daemon/registry/registry_error.h"
@@ -24,8 +25,9 @@ inline constexpr std::size_t kMaxErrorBytes = std::size_t{64} << 10;
                                                           std::chrono::system_clock::time_point now);
 
 /// What an answer with an error status means. `body`: JSON as OCI distribution-spec 1.1, "Error Codes", has it, or
-/// anything else, which is then left out. `asked_with_credentials` decides how a 401 is told.
+/// anything else, which is then left out. `asked_with_credentials` decides how a 401 is told. `secrets` are hidden:
+/// there are servers that repeat what they refuse.
 [[nodiscard]] RegistryError error_of(const HttpAnswer& answer, std::string_view body, std::string_view host,
-                                     bool asked_with_credentials);
+                                     bool asked_with_credentials, const std::vector<std::string>& secrets = {});
 
 }  // namespace brokerd

@@ -25,7 +25,8 @@ RegistryError invalid(std::string message) {
 RegistryError RegistrySession::refusal(RegistryEndpoint& endpoint, HttpExchange& exchange) {
     const auto body = exchange.body(kMaxErrorBytes);
     if (!body && body.error().kind == RegistryErrorKind::cancelled) return body.error();
-    return error_of(exchange.answer(), body ? *body : "", exchange.url().authority(), endpoint.has_credentials());
+    return error_of(exchange.answer(), body ? *body : "", exchange.url().authority(), endpoint.has_credentials(),
+                    endpoint.secrets());
 }
 
 RegistryResult<Url> RegistrySession::next_url(const HttpExchange& exchange) const {

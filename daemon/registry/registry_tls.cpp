@@ -9,19 +9,37 @@
 #include <variant>
 #include <vector>
 
+#include "common/os/regular_file.h"
+
 namespace brokerd {
 namespace {
 
 /// Ours: several records are taken from the socket with one read.
 constexpr std::size_t kReadBufferBytes = std::size_t{64} << 10;
 
-Failure<RegistryError> unusable(const std::string& file, std::string_view must) {
+/// OpenSSL would ask whoever sits at the terminal for a key's passphrase.
+int no_passphrase(char*, int, int, void*) {
+    return 0;
+}
+
+std::string openssl_reason() {
     const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+    return reason == nullptr ? "it cannot be read" : reason;
+}
+
+Failure<RegistryError> unusable(const std::string& file, std::string_view must,
+                                const std::string& reason = openssl_reason()) {
     return fail(RegistryError{
-        RegistryErrorKind::io,
-        fmt::format("the file {} cannot be used: {}; {}", file, reason == nullptr ? "it cannot be read" : reason, must),
-        false,
-        {}});
+        RegistryErrorKind::io, fmt::format("the file {} cannot be used: {}; {}", file, reason, must), false, {}});
+}
+
+/// Has `load` read the file, which must be as `must` says.
+template <class Load>
+RegistryResult<std::monostate> load_pem(const std::string& file, std::string_view must, const Load& load) {
+    const auto opened = RegularFile::open(file, kMaxPemBytes);
+    if (!opened) return unusable(file, must, opened.error().message);
+    if (load(opened->path().c_str()) != 1) return unusable(file, must);
+    return std::monostate{};
 }
 
 }  // namespace
@@ -75,15 +93,23 @@ RegistryResult<std::monostate> RegistryTls::load_directory(SSL_CTX& context, con
                                   {}});
     }
     std::sort(files.begin(), files.end());
+    SSL_CTX_set_default_passwd_cb(&context, no_passphrase);
     for (const std::string& file : files) {
-        if (file.ends_with(".crt") && SSL_CTX_load_verify_file(&context, file.c_str()) != 1)
-            return unusable(file, "it must be a readable PEM file of certificates");
+        if (file.ends_with(".crt")) {
+            const auto loaded = load_pem(file, "it must be a readable PEM file of certificates",
+                                         [&](const char* path) { return SSL_CTX_load_verify_file(&context, path); });
+            if (!loaded) return loaded;
+        }
         if (!file.ends_with(".cert")) continue;
         const std::string key = file.substr(0, file.size() - 5) + ".key";
-        if (SSL_CTX_use_certificate_chain_file(&context, file.c_str()) != 1)
-            return unusable(file, "it must be a readable PEM file, the client certificate first");
-        if (SSL_CTX_use_PrivateKey_file(&context, key.c_str(), SSL_FILETYPE_PEM) != 1)
-            return unusable(key, fmt::format("it must be the readable, unencrypted PEM key of {}", file));
+        const auto certificate =
+            load_pem(file, "it must be a readable PEM file, the client certificate first",
+                     [&](const char* path) { return SSL_CTX_use_certificate_chain_file(&context, path); });
+        if (!certificate) return certificate;
+        const auto its_key =
+            load_pem(key, fmt::format("it must be the readable, unencrypted PEM key of {}", file),
+                     [&](const char* path) { return SSL_CTX_use_PrivateKey_file(&context, path, SSL_FILETYPE_PEM); });
+        if (!its_key) return its_key;
     }
     return std::monostate{};
 }

@@ -102,8 +102,11 @@ RegistryResult<RegistryToken> fetch_token(HttpPool& pool, const TokenRequest& re
     if (!exchange) return in_context(exchange.error());
     const auto text = exchange->body(kMaxErrorBytes);
     if (!text) return in_context(text.error());
-    if (exchange->status() != 200)
-        return in_context(error_of(exchange->answer(), *text, host, request.credentials != nullptr));
+    if (exchange->status() != 200) {
+        const auto secrets =
+            request.credentials != nullptr ? request.credentials->secrets() : std::vector<std::string>{};
+        return in_context(error_of(exchange->answer(), *text, host, request.credentials != nullptr, secrets));
+    }
     return read_token(*text, host);
 }
 

@@ -150,6 +150,7 @@ Result<RunningContainer> ContainerJobs::start(const PluginRecord& plugin) const 
         return fail(fmt::format("its rootfs {} is missing; remove the plugin and install it again", where.rootfs));
     if (const auto program = runtime().path(); !program) return fail(program.error());
     if (!clear(plugin.id)) return fail("an earlier run of it has not ended: its shim still lives");
+    remove_bundle(plugin.id);  // where something of the earlier run cannot be removed, at least its notes can
     if (const auto made = make_private_directories(where.bundle); !made) return fail(made.error());
     const auto lock = open_lock(where.lock);
     if (!lock || !try_lock(*lock)) return fail(fmt::format("cannot lock {}: {}", where.lock, errno_text(errno)));
@@ -168,11 +169,15 @@ Result<bool> ContainerJobs::prepare(const PluginRecord& plugin, const PluginPlac
     // root's alone. The directory itself is the plugin's, whose user may be another one, and is like Docker's.
     const std::string above = places.exec.substr(0, places.exec.rfind('/'));
     if (const auto made = make_private_directories(above); !made) return made;
-    constexpr mode_t kMode = 0755;
-    if (mkdir(places.exec.c_str(), kMode) != 0) return fail(disk_error("make the directory", places.exec, errno));
+    if (mkdir(places.exec.c_str(), 0700) != 0) return fail(disk_error("make the directory", places.exec, errno));
     const UniqueFd exec{open(places.exec.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
-    if (!exec || fchmod(exec.get(), kMode) != 0 || fchown(exec.get(), plugin.config->uid, plugin.config->gid) != 0)
-        return fail(disk_error("give the plugin its directory", places.exec, errno));
+    if (!exec) return fail(disk_error("open the directory", places.exec, errno));
+    if (const auto mounted = mount_socket_directory(exec, places.exec, plugin.config->uid, plugin.config->gid);
+        !mounted)
+        return mounted;
+    // Nobody is told of a mount. The core, which waits for the socket, may watch the directory below it by now, and
+    // looks again because of this.
+    if (fchmod(exec.get(), 0755) != 0) return fail(disk_error("open to others", places.exec, errno));
     if (!plugin.config->propagated_mount.empty()) {
         if (const auto mounted = make_shared_mount(places.propagated_mount); !mounted) return mounted;
     }

@@ -71,6 +71,9 @@ private:
     [[nodiscard]] Result<RunningContainer> take_over(const std::string& id, const UniqueFd& lock) const;
     void remove_all(const std::string& id) const;
     void remove_from_runtime(const std::string& id) const;
+    void remove_bundle(const std::string& id) const;
+    /// Where an OCI runtime keeps what it knows of the container.
+    [[nodiscard]] std::string runtime_state_of(const std::string& id) const;
 
     RuntimeSettings settings_;  ///< but for the runtime
     Current<std::string> runtime_;

@@ -29,6 +29,10 @@ namespace {
 /// Ours: mounts can be stacked at one place, and new ones may come while others go; but not for ever.
 constexpr int kMaxRounds = 64;
 
+/// Ours: for sockets, and whatever else a plugin may leave beside them (pid files, spec files).
+constexpr const char* kSocketBytes = "16m";
+constexpr const char* kSocketFiles = "4096";
+
 Result<bool> set_propagation(const UniqueFd& tree, std::uint64_t propagation, const std::string& directory) {
     mount_attr attributes{};
     attributes.propagation = propagation;
@@ -65,6 +69,31 @@ Result<bool> make_shared_mount(const std::string& directory) {
     if (const auto done = set_propagation(tree, MS_SHARED, directory); !done) return done;
     if (move_mount(tree.get(), "", place.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
         return fail(fmt::format("cannot mount {} on itself: {}", directory, errno_text(errno)));
+    return true;
+}
+
+Result<bool> mount_socket_directory(const UniqueFd& directory, const std::string& path, std::uint32_t uid,
+                                    std::uint32_t gid) {
+    const auto cannot = [&] {
+        return fail(fmt::format("cannot mount a file system in memory on {}: {}", path, errno_text(errno)));
+    };
+    const UniqueFd context{fsopen("tmpfs", FSOPEN_CLOEXEC)};
+    if (!context) return cannot();
+    for (const auto& [name, value] :
+         std::initializer_list<std::pair<const char*, std::string>>{{"source", "brokerd"},
+                                                                    {"size", kSocketBytes},
+                                                                    {"nr_inodes", kSocketFiles},
+                                                                    {"mode", "0755"},
+                                                                    {"uid", std::to_string(uid)},
+                                                                    {"gid", std::to_string(gid)}}) {
+        if (fsconfig(context.get(), FSCONFIG_SET_STRING, name, value.c_str(), 0) != 0) return cannot();
+    }
+    if (fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return cannot();
+    const UniqueFd tree{
+        fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)};
+    if (!tree) return cannot();
+    if (move_mount(tree.get(), "", directory.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+        return cannot();
     return true;
 }
 

@@ -53,9 +53,13 @@ void arrange_signals() {
     sigprocmask(SIG_SETMASK, &blocked, nullptr);
 }
 
-/// Nothing of brokerd's is kept but the two descriptors that it means to hand over.
+/// Whether the two descriptors are there that brokerd means to hand over.
+bool take_descriptors() {
+    return fcntl(kShimReportFd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(kShimLockFd, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+/// Nothing else of brokerd's is kept. False, with errno: /dev/null cannot be opened.
 bool arrange_descriptors() {
-    if (fcntl(kShimReportFd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(kShimLockFd, F_SETFD, FD_CLOEXEC) != 0) return false;
     close_range(kShimLockFd + 1, ~0U, 0);
     const int null = open("/dev/null", O_RDWR);
     for (int fd = 0; fd <= STDERR_FILENO && null >= 0; ++fd) dup2(null, fd);
@@ -113,10 +117,13 @@ int run(const ShimOrder& order, UniqueFd report) {
 int start(int argc, char** argv) {
     arrange_signals();
     const auto order = parse_shim_command(std::span{argv, static_cast<std::size_t>(argc)}.subspan(argc > 0 ? 1 : 0));
-    if (!order || !arrange_descriptors()) {
+    if (!order || !take_descriptors()) {
         // Whoever calls it by hand reads this.
         write_all(STDERR_FILENO, (order ? "brokerd-shim is started by brokerd only" : order.error().message) + '\n');
         return kUsage;
+    }
+    if (!arrange_descriptors()) {
+        return report_failure(UniqueFd{kShimReportFd}, "brokerd-shim cannot open /dev/null: " + errno_text(errno));
     }
     arrange_process();
     return run(*order, UniqueFd{kShimReportFd});

@@ -139,9 +139,12 @@ std::string end_of(int file) {
     return text;
 }
 
+/// Empty: it cannot be opened, and errno tells why.
 std::string end_of_file(int directory, std::string_view name) {
     const UniqueFd file{openat(directory, name.data(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
-    return file ? end_of(file.get()) : std::string{};
+    if (!file) return {};
+    errno = 0;
+    return end_of(file.get());
 }
 
 std::string name_of(const ShimOrder& order) {
@@ -151,6 +154,9 @@ std::string name_of(const ShimOrder& order) {
 /// Which of our children the runtime left as the plugin's first process.
 Result<ProcessIdentity> started_process(const ShimOrder& order, int bundle) {
     const std::string text = end_of_file(bundle, bundle_files::kPid);
+    if (text.empty() && errno != 0 && errno != ENOENT) {
+        return fail("cannot read " + order.bundle + '/' + std::string{bundle_files::kPid} + ": " + errno_text(errno));
+    }
     pid_t pid = 0;
     std::from_chars(text.data(), text.data() + text.size(), pid);
     siginfo_t unused{};
@@ -159,8 +165,12 @@ Result<ProcessIdentity> started_process(const ShimOrder& order, int bundle) {
                     " says that it has started it and does not tell its process; brokerd needs an "
                     "OCI runtime whose \"run --detach --pid-file\" leaves the process to its parent");
     }
+    errno = 0;
     const auto process = process_identity(pid);
-    if (!process) return fail("cannot read /proc/" + std::to_string(pid) + "/stat");
+    if (!process) {
+        const std::string cause = errno != 0 ? ": " + errno_text(errno) : std::string{};
+        return fail("cannot read /proc/" + std::to_string(pid) + "/stat" + cause);
+    }
     return *process;
 }
 

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "common/os/regular_file.h"
 #include "daemon/tls/cipher_order.h"
 #include "daemon/tls/kernel_tls.h"
 
@@ -24,6 +25,21 @@ std::string last_openssl_reason() {
     const char* text = ERR_reason_error_string(code);
     if (text != nullptr) return text;
     return ERR_GET_LIB(code) == ERR_LIB_SYS ? std::generic_category().message(ERR_GET_REASON(code)) : "unknown cause";
+}
+
+/// OpenSSL would ask whoever sits at the terminal for a key's passphrase, and the plugins that need a worker would
+/// wait.
+int no_passphrase(char*, int, int, void*) {
+    return 0;
+}
+
+/// Has `load` read the file; why it cannot be used, or nothing.
+template <class Load>
+std::optional<std::string> pem_problem(const std::string& file, const Load& load) {
+    const auto opened = RegularFile::open(file, kMaxPemBytes);
+    if (!opened) return opened.error().message;
+    if (load(opened->path().c_str()) == 1) return std::nullopt;
+    return last_openssl_reason();
 }
 
 bool is_address(const std::string& host) {
@@ -92,9 +108,11 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsSettings& se
     SSL_CTX_set_verify(context, settings.insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
 
     if (!settings.ca_file.empty()) {
-        if (SSL_CTX_load_verify_file(context, settings.ca_file.c_str()) != 1) {
+        const auto problem =
+            pem_problem(settings.ca_file, [&](const char* path) { return SSL_CTX_load_verify_file(context, path); });
+        if (problem) {
             return fail(fmt::format("CAFile {} cannot be used: {}; it must be a readable PEM file of certificates",
-                                    settings.ca_file, last_openssl_reason()));
+                                    settings.ca_file, *problem));
         }
     } else if (!settings.insecure_skip_verify && SSL_CTX_set_default_verify_paths(context) != 1) {
         return fail(
@@ -102,15 +120,21 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsSettings& se
                         last_openssl_reason()));
     }
     if (!settings.cert_file.empty()) {
-        if (SSL_CTX_use_certificate_chain_file(context, settings.cert_file.c_str()) != 1) {
+        const auto certificate_problem = pem_problem(
+            settings.cert_file, [&](const char* path) { return SSL_CTX_use_certificate_chain_file(context, path); });
+        if (certificate_problem) {
             return fail(fmt::format(
                 "CertFile {} cannot be used: {}; it must be a readable PEM file, the client certificate first",
-                settings.cert_file, last_openssl_reason()));
+                settings.cert_file, *certificate_problem));
         }
-        if (SSL_CTX_use_PrivateKey_file(context, settings.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+        SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+        const auto key_problem = pem_problem(settings.key_file, [&](const char* path) {
+            return SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM);
+        });
+        if (key_problem) {
             return fail(
                 fmt::format("KeyFile {} cannot be used: {}; it must be the readable, unencrypted PEM key of CertFile",
-                            settings.key_file, last_openssl_reason()));
+                            settings.key_file, *key_problem));
         }
         made->expiry_ = expiry_of(SSL_CTX_get0_certificate(context));
     }

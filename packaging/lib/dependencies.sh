@@ -2,17 +2,21 @@
 # tests install from them.
 
 packages_build=(g++ cmake ninja-build pkg-config libcpp-httplib-dev rapidjson-dev libcli11-dev libfmt-dev libsystemd-dev
-    catch2 libssl-dev libboost-dev libarchive-dev libseccomp-dev zlib1g-dev)
+    catch2 libssl-dev libboost-dev libarchive-dev libseccomp-dev zlib1g-dev python3)
 packages_quickstart=(python3 curl openssl util-linux runc)
 # The peers that the integration tests and the benches run: engines, a real volume plugin, registries and the programs
 # beside them, systemd's own tools (no systemd need run), and what they need.
 packages_test=(python3 python3-pytest python3-pytest-xdist python3-yaml python3-docker docker.io docker-registry skopeo umoci
     zstd podman runc rclone fuse3 busybox-static curl openssl strace systemd procps iproute2 util-linux mount
-    openssh-server openssh-client zsh fish man-db groff-base)
+    openssh-server openssh-client zsh fish man-db groff-base e2fsprogs)
 # With AppArmor in the kernel, dockerd starts no container without its parser.
 if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then packages_test+=(apparmor); fi
+# For tests that are long.
+packages_long=(valgrind)
+# For packaging/test --fuzz: the compiler, libFuzzer, and what names the lines of a report.
+packages_fuzz=(clang-14 libclang-rt-14-dev llvm-14)
 # For packaging/deb, which is part of --system, too: cmake installs what a build has made.
-packages_deb=(debhelper dpkg-dev lintian cmake fakeroot)
+packages_deb=(debhelper dpkg-dev lintian cmake fakeroot ninja-build python3)
 # For packaging/test --system: a Debian to boot.
 packages_system=(debootstrap systemd-container)
 # The data plane's peers, for tests/bench/proxy.

@@ -1,8 +1,10 @@
 """The tests' fixtures. Run with: python3 -m pytest tests/integration (as root; BROKERD_BUILD names the build directory)."""
 
 import contextlib
+import itertools
 import os
 import pathlib
+import random
 import re
 import resource
 import shutil
@@ -15,8 +17,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from harness import docker_commands, engines, isolation, plugins  # noqa: E402
+from harness import docker_commands, engines, isolation, plugins, sanitizers  # noqa: E402
 from harness.brokerd import BROKERD, Brokerd  # noqa: E402
+from harness.build import SANITIZERS  # noqa: E402
 from harness.registry import Registry  # noqa: E402
 
 DESCRIPTORS = 8192
@@ -35,14 +38,37 @@ def pytest_configure(config):
         isolation.enter()
 
 
+def _group(nodeid):
+    """Of a test: its file, or the files that are summed up together."""
+    return re.sub(r"/test_openapi\w*", "/test_openapi", nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """BROKERD_TEST_ORDER=NUMBER: another order of files, and of the tests in each, than the usual one; the same for the same number.
+    Only what is summed up keeps its order."""
+    if "BROKERD_TEST_ORDER" not in os.environ:
+        return
+    order = random.Random(os.environ["BROKERD_TEST_ORDER"])
+    groups = {}
+    for item in items:
+        groups.setdefault(_group(item.nodeid), []).append(item)
+    for name, members in groups.items():
+        if "test_openapi" not in name:
+            order.shuffle(members)
+    shuffled = list(groups.values())
+    order.shuffle(shuffled)
+    items[:] = itertools.chain.from_iterable(shuffled)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Where several run side by side (pytest -n), a file stays with one of them, and so do files that are summed up together."""
+    """Where several run side by side (pytest -n), a group of tests stays with one of them."""
     from xdist.scheduler.loadfile import LoadFileScheduling  # only there is it where -n is
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid):
-            return re.sub(r"/test_openapi\w*", "/test_openapi", super()._split_scope(nodeid))
+            return _group(nodeid)
     return Scheduling(config, log)
 
 
@@ -58,6 +84,21 @@ def pytest_runtest_makereport(item):
         for broker in item.funcargs.get("_brokers", []):
             if broker.process is not None:
                 report.sections.append(("brokerd", broker.process.output()[-8000:]))
+
+
+@pytest.fixture(scope="session")
+def reports():
+    """What sanitizers report, where the build has them."""
+    return sanitizers.Reports() if SANITIZERS else None
+
+
+@pytest.fixture(autouse=True)
+def _no_reports(reports):
+    """In a build with sanitizers, what they report fails the test. First of all fixtures, and so it sees what happens at their ends."""
+    yield
+    if reports is not None:
+        fresh = reports.fresh()
+        assert not fresh, "\n".join(fresh)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness.brokerd import BUILD, REPOSITORY
+from harness.build import BUILD, REPOSITORY
 
 WORKS = ["unix-16", "tls-16", "body-1mb", "churn", "up-unix", "down-tls", "idle", "threads-64"]
 

@@ -1,6 +1,8 @@
 """No plugin, and no client, can hold up an engine for ever. Durations are compared with each other, never with a clock."""
 
 import concurrent.futures
+import contextlib
+import select
 import socket
 import threading
 
@@ -11,6 +13,7 @@ from harness.raw_plugin import RawPlugin, answer
 from harness.waiting import wait_until
 
 FOR_EVER = 1000
+ENOUGH = 16 << 10  # of a body, to count as progress
 
 
 @pytest.fixture
@@ -244,7 +247,7 @@ def test_a_plugin_that_does_not_read_is_late(raw):
 
 
 def test_progress_of_a_request_moves_the_deadline(raw):
-    """A slow upload takes longer than the deadline, none of its pieces does."""
+    """A slow upload takes longer than the deadline, none of its pieces of 16 KiB does."""
     def silent(connection, number):
         threading.Event().wait(FOR_EVER)
     broker, _plugin = raw(lambda connection, number: connection.sendall(answer()) or True,
@@ -253,10 +256,10 @@ def test_progress_of_a_request_moves_the_deadline(raw):
     clock = RawPlugin(silent_path, silent)
     broker.define("clock", clock.url)
     broker.wait_state("clock", "active")
-    slow = Client(broker.published("raw"), head(length=5))
+    slow = Client(broker.published("raw"), head(length=5 * ENOUGH))
     for _ in range(5):
         assert broker.call("clock", "VolumeDriver.List").status == 504  # takes at least half a second
-        slow.send(b"x")
+        slow.send(bytes(ENOUGH))
     assert b" 200 OK" in slow.until(b"{}")
     slow.close()
     clock.close()
@@ -299,6 +302,123 @@ def test_a_client_that_stops_within_the_body_is_told_so(raw):
     assert ended.wait(10)
     assert broker.plugin("raw")["State"] == "active"
     client.close()
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before the answer", "within it"])
+def test_a_body_that_drips_does_not_move_the_deadline(raw, begun):
+    ended = threading.Event()
+
+    def read_all(connection, number):
+        if begun:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+        while connection.recv(65536):
+            pass
+        ended.set()
+        return False
+    broker, _plugin = raw(read_all, "--answer-timeout", "1", impatient=True)
+    client = Client(broker.published("raw"), head("VolumeDriver.Create", length=1000))
+    stop = threading.Event()
+
+    def drip():
+        with contextlib.suppress(OSError):
+            while not stop.wait(0.05):
+                client.send(b"x")
+    sender = threading.Thread(target=drip)
+    sender.start()
+    try:
+        received = client.rest()
+    finally:
+        stop.set()
+        sender.join()
+    if begun:
+        assert b" 200 OK" in received and not received.endswith(b"0\r\n\r\n")
+    else:
+        assert received.startswith(b"HTTP/1.1 408 ") and b"16 KiB" in received and b"VolumeDriver.Create" in received, received
+    assert ended.wait(10), "the plugin is told that no more comes"
+    client.close()
+
+
+def test_a_stream_whose_plugin_does_not_read_its_request_goes_on(raw):
+    """Then nobody is late: the plugin has begun to answer, and the client has nowhere to send to."""
+    rest = threading.Event()
+
+    def stream(connection, number):
+        if number > 1:
+            rest.wait(30)
+            return False
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        rest.wait(30)
+        connection.sendall(b"4\r\nlast\r\n0\r\n\r\n")
+        return False
+    broker, _plugin = raw(stream, "--answer-timeout", "1.5", impatient=True)
+    client = Client(broker.published("raw"), head(length=64 << 20))
+    client.socket.settimeout(0.1)  # for nothing to move any more
+    with contextlib.suppress(TimeoutError):
+        while True:
+            client.socket.send(bytes(65536))
+    client.socket.settimeout(30)
+    client.until(b"first")
+    for _ in range(2):
+        assert broker.call("raw", "VolumeDriver.List").status == 504
+    assert client.is_silent()
+    rest.set()
+    client.until(b"last\r\n")
+    client.close()
+
+
+def endless(connection, number):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
+
+
+def counted(connection, number):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 30))
+    while True:
+        connection.sendall(bytes(1 << 20))
+
+
+@pytest.mark.parametrize("content", [endless, counted])
+def test_an_engine_that_takes_nothing_of_an_answer_is_closed(raw, content):
+    broker, plugin = raw(content, "--unread-timeout", "1")
+    deaf, reader = Client(broker.published("raw"), head()), Client(broker.published("raw"), head())
+    reader.until(b"\r\n\r\n")
+    closed = select.poll()
+    closed.register(deaf.socket, 0)
+    while not closed.poll(10):  # whoever reads meanwhile, however long, is not closed
+        reader.socket.recv(1 << 20)
+    assert reader.socket.recv(1 << 20)
+    wait_until(lambda: "took nothing of an answer for 1 s (unread-timeout)" in broker.process.output(), "word of it")
+    assert broker.plugin("raw")["State"] == "active"
+    deaf.close()
+    reader.close()
+
+
+def test_an_engine_that_asks_on_and_reads_nothing_is_closed(raw):
+    broker, _plugin = raw(lambda connection, number: connection.sendall(answer(bytes(60_000))) or True, "--unread-timeout", "1")
+    deaf = Client(broker.published("raw"), head() * 100)
+    closed = select.poll()
+    closed.register(deaf.socket, 0)
+    wait_until(lambda: closed.poll(0), "the end of its connection", 30)
+    deaf.close()
+
+
+def test_zero_is_any_time_for_an_engine_to_read(raw):
+    broker, _plugin = raw(lambda connection, number: connection.sendall(answer(bytes(4 << 20))) or True, "--unread-timeout", "0",
+                          "--answer-timeout", "slow=0.5")
+    slow = RawPlugin(broker.directory / "slow.sock", lambda connection, number: connection.recv(1) and False)
+    broker.define("slow", slow.url)
+    broker.wait_state("slow", "active")
+    patient = Client(broker.published("raw"), head())
+    for _ in range(3):
+        assert broker.call("slow", "VolumeDriver.List").status == 504
+    received = len(patient.until(b"\r\n\r\n"))
+    while received < 4 << 20:
+        piece = patient.socket.recv(1 << 20)
+        assert piece
+        received += len(piece)
+    patient.close()
+    slow.close()
 
 
 @pytest.mark.parametrize("continued", [False, True])

@@ -14,7 +14,7 @@ import time
 
 import pytest
 from harness import documents, engines, isolation
-from harness.brokerd import BUILD, REPOSITORY
+from harness.build import BUILD, REPOSITORY
 from harness.managed import succeed
 from harness.plugins import FIXTURES, free_port
 from harness.running import enable_sample, make_sample

@@ -1,6 +1,13 @@
 """The test equipment itself, without brokerd: what fails here says nothing about it."""
 
+import os
+import signal
+import subprocess
+
+import pytest
 from harness import isolation
+from harness.build import SANITIZERS
+from harness.waiting import wait_until
 
 
 def test_an_engine_uses_mobyfs_directly(dockerd, mobyfs):
@@ -39,3 +46,14 @@ def test_the_host_is_out_of_reach():
     with open("/proc/self/mountinfo", encoding="utf-8") as here:
         our_mounts = {line.split()[0] for line in here}
     assert host_mounts.isdisjoint(our_mounts)
+
+
+@pytest.mark.skipif(not SANITIZERS, reason="only a build with sanitizers has reports")
+def test_a_report_that_nobody_reads_is_found(started, reports):
+    """Of a program without our environment, whose output and exit status are thrown away, as shims are."""
+    command = started.pluginctl_command("events")
+    with subprocess.Popen(command, env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/fd")) > 3, "connection to brokerd")
+        process.send_signal(signal.SIGSEGV)
+    text, = reports.fresh(forget=True)
+    assert f"report.pluginctl.{process.pid}" in text and "Sanitizer: SEGV" in text

@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from harness.brokerd import REPOSITORY
+from harness.build import REPOSITORY
 from harness.journal import Journal
 from harness.managed import succeed
 from harness.running import enable_sample

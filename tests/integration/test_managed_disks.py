@@ -1,31 +1,24 @@
-"""Disks that are full, read-only or broken: a clear error, and all is as it was before.
-
-BROKERD_KILLS=100 and more: every call of every operation fails in every way; otherwise some of them do."""
+"""Disks that are full, read-only or broken: a clear error, and all is as it was before."""
 
 import contextlib
-import os
 import re
 import subprocess
 
 import pytest
-from harness.faults import World, calls_of, traced
+from harness.faults import OPERATIONS, World
+from harness.journal import Journal
 from harness.managed import leftovers, run, state_of, succeed
 from harness.plugin_images import make_plugin
 
-LONG = int(os.environ.get("BROKERD_KILLS", "10")) >= 100
-OPERATIONS = ["install", "set", "upgrade", "rm", "create", "load"]
-#: Without write(2): threads wake each other by it, and the test with a full disk has it fail.
-CALLS = "renameat,renameat2,fsync,fdatasync,syncfs,mkdir,mkdirat,unlinkat,ftruncate,chmod,fchownat,linkat"
-ERRORS = ["ENOSPC", "EIO", "EDQUOT", "EROFS"]
 REMEDY = re.compile("free (some )?space|remount|writable|quota|kernel's log|look at|see ")
 
 
 @pytest.fixture
 def small_disk(broker, closing):
     """A broker, not started, whose state root is a file system of its own."""
-    made = broker()
+    made = broker(extra=["--live-restore=false"])
     made.state.mkdir()
-    run("mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=600,mode=0755", "tmpfs", made.state)
+    run("mount", "-t", "tmpfs", "-o", "size=24m,nr_inodes=600,mode=0755", "tmpfs", made.state)
     disk = Disk(made)
     closing.things.insert(closing.things.index(made), disk)  # closed after the broker
     return disk
@@ -51,6 +44,14 @@ class Disk:
             for number in range(10_000 if how == "no inodes" else 0):
                 (self.filler / str(number)).touch()
 
+    @contextlib.contextmanager
+    def spoilt(self, how):
+        self.spoil(how)
+        try:
+            yield
+        finally:
+            self.mend()
+
     def mend(self):
         run("mount", "-o", "remount,rw", self.broker.state)
         run("rm", "-rf", self.filler)
@@ -67,17 +68,17 @@ def assert_clear(result, state_root):
 
 
 @pytest.mark.parametrize("how", ["full", "no inodes", "read-only"])
-def test_a_disk_that_takes_nothing_more(small_disk, registry, directory, how):
+def test_a_disk_that_takes_nothing_more(small_disk, registry, directory, closing, how):
+    closing.add(Journal())  # plugins' logs: a file that is open for writing keeps a file system from becoming read-only
     broker = small_disk.broker
-    world = World(broker.start(), registry, directory)
+    world = closing.add(World(broker.start(), registry, directory, running=True))
     for operation in OPERATIONS:
         before, after = world.states(operation)
-        small_disk.spoil(how)
-        refused = world.do(operation)
-        print(f"{how}, {operation}: {refused.stderr.strip()}")
-        assert state_of(broker) == before
-        assert_clear(refused, broker.state)
-        small_disk.mend()
+        with small_disk.spoilt(how):
+            refused = world.do(operation)
+            print(f"{how}, {operation}: {refused.stderr.strip()}")
+            assert world.state() == before
+            assert_clear(refused, broker.state)
         assert leftovers(broker) == []
         world.check(operation, before, after, f"{operation}, {how}")
 
@@ -97,38 +98,6 @@ def test_a_start_on_such_a_disk(small_disk, mobyfs, directory, how):
     assert_clear(broker.pluginctl("set", "acme/one", "DEBUG=1"), broker.state)
     small_disk.mend()
     succeed(broker.pluginctl("set", "acme/one", "DEBUG=1"))
-
-
-def faults_of(world, operation):
-    """(call, thread, error, when) of each fault to try."""
-    faults = [(call, thread, error, f"{number}{onwards}")
-              for (call, thread), count in sorted(calls_of(world, operation, CALLS).items(), key=str)
-              for number in range(1, count + 1) for error in ERRORS for onwards in ("", "+")]
-    return faults if LONG else faults[OPERATIONS.index(operation)::len(faults) // 3]
-
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_calls_that_fail(broker, registry, directory, operation):
-    broker = broker()
-    world = World(broker.start(), registry, directory)
-    before, after = world.states(operation)
-    refused = 0
-    faults = faults_of(world, operation)
-    for call, thread, error, when in faults:
-        what = f"{operation}, {call} fails with {error} at {when}"
-        with traced(broker, call, f"error={error}:when={when}", thread):
-            result = world.do(operation)
-            assert broker.process.running, what
-        now = state_of(broker)
-        assert now == (after if result.returncode == 0 else before), f"{what}: {result.stderr}"
-        if result.returncode != 0:
-            refused += 1
-            assert len(result.stderr.strip().splitlines()) == 1, f"{what}: {result.stderr}"
-        broker.stop()
-        broker.start()
-        assert state_of(broker) == now, what
-        world.check(operation, before, after, what)
-    print(f"{operation}: {len(faults)} faults, {refused} of them refused")
 
 
 @pytest.mark.parametrize("how", ["a file", "below a file", "plugins is a file", "blobs is a file", "nothing, read-only"])

@@ -11,8 +11,8 @@ import shutil
 import types
 
 import pytest
-from harness.brokerd import BUILD
-from harness.managed import succeed
+from harness.build import BUILD
+from harness.managed import run, succeed
 from harness.rclone_plugin import make_plugin_of_rclone, mounts_below
 from harness.remains import Remains, assert_nothing_left, assert_nothing_runs
 from harness.running import make_sample, wait_gone
@@ -90,20 +90,19 @@ def assert_usable(broker, engine, reader, was):
     assert reader.failures() == []
 
 
-def connections(broker):
-    """How many there are to the plugin's published socket, in its backlog too, and sockets that listen there."""
+def waiting(broker):
+    """What nobody has read at the plugin's published socket: connections in its backlog, and bytes in those that engines keep."""
     published = (str(broker.published(NAME)), str(broker.engine_socket(NAME)))
-    with open("/proc/self/net/unix", encoding="utf-8") as table:
-        return sum(line.rstrip("\n").endswith(published) for line in table)
+    sockets = [line.split() for line in run("ss", "-xanH").splitlines()]
+    return sum(int(unread) for _kind, _state, unread, _unsent, path, *_rest in sockets if path in published)
 
 
 def read_while_away(broker, engine):
     """A container is started while brokerd is not there; its engine's call waits, and brokerd comes back."""
-    idle = connections(broker)
     with concurrent.futures.ThreadPoolExecutor() as thread:
         said = thread.submit(read_once, engine)
         try:
-            wait_until(lambda: connections(broker) > idle, "call of the engine in the backlog", 30)
+            wait_until(lambda: waiting(broker) > 0, "call of the engine that waits", 30)
         finally:
             broker.start()
         assert said.result() == CONTENT + "\n"
@@ -118,7 +117,7 @@ def leave_nothing(broker, engine, reader):
     assert mounts_below(broker.state) == []
     succeed(broker.pluginctl("rm", NAME))
     assert_nothing_left(remains)
-    assert broker.store is None or broker.store.kept == [], broker.store.names()
+    assert broker.store is None or broker.store.sockets() == [], broker.store.sockets()
 
 
 @needs_fuse
@@ -189,9 +188,8 @@ def test_both_are_killed_and_dockerd_comes_back_first(engine_broker, plugin_in, 
     engine = dockerd("--live-restore")
     reader = in_use(engine)
     kill_both(broker, engine, reader)
-    idle = connections(broker)
     engine.launch()
-    wait_until(lambda: connections(broker) > idle, "call of the engine in the backlog", 30)
+    wait_until(lambda: waiting(broker) > 0, "call of the engine that waits", 30)
     reader.wait_for_reads()
     broker.start()
     engine.wait_ready()

@@ -10,7 +10,8 @@ import subprocess
 import time
 
 import pytest
-from harness.remains import Remains, assert_nothing_left, assert_state_clean
+from harness.agreement import Agreement
+from harness.remains import assert_nothing_left, assert_state_clean
 from harness.running import make_sample
 from harness.waiting import wait_until
 
@@ -26,7 +27,8 @@ class Host:
     def __init__(self, broker, image):
         self.broker = broker
         self.image = image
-        self.remains = Remains(broker)
+        self.agreement = Agreement(broker)
+        self.remains = self.agreement.remains
 
     def stored(self):
         """Whether each plugin is enabled; None where there is none."""
@@ -36,26 +38,6 @@ class Host:
     def begin(self, name, operation):
         arguments = [*operation.split(), name] + ([self.image] if operation == "create" else [])
         return self.broker.begin(*arguments)
-
-    def of(self, plugins):
-        """Processes and control groups of these plugins."""
-        these = Remains(self.broker)
-        these.ids = plugins
-        return these.processes() + these.groups()
-
-    def faults(self):
-        """What is not as the records want it."""
-        shown = self.broker.plugins()
-        wanted = {plugin["Id"] for plugin in self.broker.get("/plugins", timeout=30).json() if plugin["Enabled"]}
-        faults = [f"{name} is {plugin['State']}, and enabled is {plugin['Enabled']}" for name, plugin in shown.items()
-                  if (plugin["State"], plugin["Pid"] > 0) != (("running", True) if plugin["Enabled"] else ("disabled", False))]
-        self.remains.note()
-        left = self.of(self.remains.ids - wanted)
-        left += [path for path in self.remains.mounts() + self.remains.files() if not any(plugin in path for plugin in wanted)]
-        faults += [f"left behind: {what}" for what in left]
-        faults += [f"{plugin[:12]} has {count} shims" for plugin in wanted
-                   if (count := sum("brokerd-shim" in what for what in self.of({plugin}))) != 1]
-        return faults
 
 
 @pytest.fixture
@@ -87,7 +69,7 @@ def test_killed_while_plugins_start_end_and_go(host):
         for name, status in ended.items():
             assert after[name] in ((chosen[name][1],) if status == 0 else (before[name], chosen[name][1], False)), f"{what}: {name}"
             done += status == 0
-        wait_until(lambda: not host.faults(), lambda: f"all to be as it is stored after {what}: {host.faults()}", 60)
+        wait_until(lambda: not host.agreement.faults(), lambda: f"all to be as it is stored after {what}: {host.agreement.faults()}", 60)
         assert_state_clean(host.broker)
     print(f"{KILLS} kills, {done} of {3 * KILLS} operations had been told of their end")
     for name, enabled in host.stored().items():

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from harness import unix_http
-from harness.brokerd import BUILD
+from harness.build import BUILD
 from harness.plugin_images import make_plugin
 from harness.waiting import wait_until
 

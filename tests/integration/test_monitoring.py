@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 import yaml
 from harness import prometheus, promql, unpacked
-from harness.brokerd import REPOSITORY
+from harness.build import REPOSITORY
 from harness.plugins import free_port
 from harness.process import Process
 from harness.running import enable_sample

@@ -73,7 +73,8 @@ def test_no_call_fails_while_every_setting_changes(configured, mobyfs, closing):
         odd = turn % 2
         configured.reload(
             spec_dir=specs[:1] if odd else specs, log_level="warning" if odd else "debug", max_connections=2 if odd else 100,
-            request_timeout=5 + odd, answer_timeout=["60", f"mobyfs={30 + odd}"], activation_timeout=3 + odd, activation="lazy" if odd else "eager",
+            request_timeout=5 + odd, unread_timeout=60 + odd, answer_timeout=["60", f"mobyfs={30 + odd}"], activation_timeout=3 + odd,
+            activation="lazy" if odd else "eager",
             insecure_registry=f"10.0.0.{turn}", registry_mirror=f"http://mirror{turn}.test", registry_certs=f"/certs{turn}",
             oci_runtime=f"/opt/runtime{turn}", live_restore="false" if odd else "true", health_interval=turn, restart_unhealthy="true" if odd else "false",
             allow_unsafe_files="true" if odd else "false")

@@ -1,6 +1,10 @@
 """brokerd goes away, cleanly or not, and comes back; what is not its own it never touches."""
 
+import contextlib
+import http.client
+import json
 import os
+import pathlib
 import signal
 import socket
 
@@ -169,7 +173,7 @@ def test_no_call_fails_across_ten_restarts(broker, mobyfs, closing, threads):
     load.wait_for_calls(20)
     load.close()
     assert load.failures == []
-    assert len(broker.store.kept) == 1
+    assert len(broker.store.sockets()) == 1
 
 
 @pytest.mark.parametrize("way", ["stop", "kill"])
@@ -196,7 +200,168 @@ def test_a_call_that_comes_while_brokerd_is_away_is_answered_by_the_next(broker,
             connection.close()
         for path, was in before.items():
             assert identity(path)[0] == was[0]
+    assert len(broker.store.sockets()) == 2
+
+
+def send_call(connection):
+    connection.request("POST", "/VolumeDriver.Capabilities", b"{}")
+
+
+def answers(connections):
+    responses = [connection.getresponse() for connection in connections]
+    return [(response.status, bool(response.read())) for response in responses]
+
+
+def keeper_of(broker):
+    """The process that keeps the broker's connections: its pid."""
+    tasks = pathlib.Path(f"/proc/{broker.process.pid}/task").iterdir()
+    children = [int(child) for task in tasks for child in (task / "children").read_text(encoding="ascii").split()]
+    keeper, = [child for child in children if pathlib.Path(f"/proc/{child}/comm").read_text(encoding="ascii") == "brokerd-keeper\n"]
+    return keeper
+
+
+def lives(pid):
+    """It may have ended and be nobody's to wait for."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_threads(broker, state):
+    """Until all threads are in this state, as proc(5) has them."""
+    def states():
+        stats = pathlib.Path(f"/proc/{broker.process.pid}/task").glob("*/stat")
+        return {path.read_text(encoding="ascii").rpartition(")")[2].split()[0] for path in stats}
+    wait_until(lambda: states() == {state}, lambda: f"process in state {state}: {states()}")
+
+
+def wait_at_rest(broker):
+    """An engine may have its answer before brokerd is done with it."""
+    wait_threads(broker, "S")
+
+
+def stand_still(broker):
+    broker.process.signal(signal.SIGSTOP)
+    wait_threads(broker, "T")  # a thread hears of it later than another
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_call_that_a_killed_brokerd_has_not_read_is_answered_by_the_next(broker, mobyfs, threads):
+    """On connections that engines keep: they stay, and what is written to them meanwhile is read by the next one."""
+    plugin = mobyfs()
+    broker = broker(threads=threads).keep_sockets()
+    for name in ("mobyfs", "vendor/plugin:latest"):
+        broker.define(name, plugin.url)
+    broker.start()
+    for name in ("mobyfs", "vendor/plugin:latest"):
+        broker.wait_state(name, "active")
+    connections = [unix_http.Connection(path, timeout=30) for path in (broker.published("mobyfs"), broker.engine_socket("mobyfs"),
+                                                                       broker.published("vendor/plugin:latest")) for _ in range(5)]
+    for _ in range(4):
+        for connection in connections:
+            send_call(connection)
+        assert answers(connections) == [(200, True)] * len(connections)
+        wait_at_rest(broker)
+        stand_still(broker)
+        for connection in connections:
+            send_call(connection)
+        keeper = keeper_of(broker)
+        broker.kill()
+        broker.start()
+        assert not lives(keeper)
+        assert answers(connections) == [(200, True)] * len(connections)
+    broker.stop()
+    for connection in connections:
+        connection.close()
+
+
+def test_a_call_that_a_killed_brokerd_was_at_is_told_so_and_not_repeated(broker, mobyfs):
+    """Nobody knows what has become of it. An engine whose connection just ended would send it again."""
+    plugin = mobyfs(delay_method="VolumeDriver.Create=60")
+    broker = broker().keep_sockets()
+    broker.define("mobyfs", plugin.url)
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    begun, partly, half = (unix_http.Connection(broker.published("mobyfs"), timeout=30) for _ in range(3))
+    begun.request("POST", "/VolumeDriver.Create", b'{"Name":"once"}')
+    for connection, sent in ((partly, b"POST /VolumeDriver.Capabilities HTTP/1.1\r\nContent-Le"),
+                             (half, b"POST /VolumeDriver.Create HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")):
+        connection.connect()
+        connection.sock.sendall(sent)
+    wait_until(lambda: plugin.calls("VolumeDriver.Create"), "call at the plugin")
+    broker.call("mobyfs", "VolumeDriver.Capabilities")  # what came before it has been read by now
+    wait_at_rest(broker)
+    half.sock.sendall(b"more")
+    broker.kill()
+    broker.start()
+    for connection in (begun, half):
+        response = connection.getresponse() if connection is begun else half.response_class(half.sock)
+        if connection is half:
+            response.begin()
+        told = json.loads(response.read())["Err"]
+        assert response.status == 502 and "ended in the midst of this call" in told and "not repeated" in told
+        assert connection.sock is None or connection.sock.recv(1) == b""
+    with contextlib.suppress(ConnectionError):
+        assert partly.sock.recv(1) == b""
+    assert [json.loads(call["Body"])["Name"] for call in plugin.calls("VolumeDriver.Create") if call["Body"].endswith("}")] == ["once"]
+    for connection in (begun, partly, half):
+        connection.close()
+
+
+def test_connections_to_a_plugin_that_went_meanwhile_are_closed(broker, mobyfs):
+    plugin = mobyfs()
+    broker = broker().keep_sockets()
+    broker.define("goes", plugin.url)
+    broker.start()
+    broker.wait_state("goes", "active")
+    connection = unix_http.Connection(broker.published("goes"), timeout=30)
+    assert unix_http.send(connection, "POST", "/VolumeDriver.Capabilities", {}).status == 200
+    wait_at_rest(broker)
+    broker.kill()
+    (broker.specs[0] / "goes.spec").unlink()
+    broker.start()
+    assert connection.sock.recv(1) == b""
+    connection.close()
+
+
+def test_what_keeps_connections_ends_with_its_brokerd(broker):
+    broker = broker().keep_sockets()
+    broker.start()
+    keeper = keeper_of(broker)
     assert len(broker.store.kept) == 2
+    broker.stop()
+    assert not lives(keeper) and broker.store.kept == []
+
+
+@pytest.mark.long
+def test_what_keeps_connections_ends_by_itself_where_no_brokerd_comes(broker, mobyfs):
+    plugin = mobyfs()
+    broker = broker().keep_sockets()
+    broker.define("mobyfs", plugin.url)
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    connection = unix_http.Connection(broker.published("mobyfs"), timeout=30)
+    assert unix_http.send(connection, "POST", "/VolumeDriver.Capabilities", {}).status == 200
+    keeper = keeper_of(broker)
+    broker.kill()
+    send_call(connection)
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        connection.getresponse()
+    wait_until(lambda: not lives(keeper), "end of the keeper", 20)
+
+
+def test_without_a_store_connections_end_with_brokerd(broker, mobyfs):
+    plugin = mobyfs()
+    broker = broker()
+    broker.define("mobyfs", plugin.url)
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    connection = unix_http.Connection(broker.published("mobyfs"), timeout=30)
+    assert unix_http.send(connection, "POST", "/VolumeDriver.Capabilities", {}).status == 200
+    broker.kill()
+    assert connection.sock.recv(1) == b""
+    connection.close()
 
 
 @pytest.mark.parametrize("seconds", [1, pytest.param(8, marks=pytest.mark.long)])
@@ -223,6 +388,7 @@ def test_a_call_that_waits_for_too_long_is_told_so(broker):
     broker.start()
     connection = unix_http.Connection(broker.published("absent"), timeout=60)
     connection.request("POST", "/VolumeDriver.Capabilities", b"{}")
+    wait_at_rest(broker)  # it has been accepted
     broker.stop()
     response = connection.getresponse()
     told = response.read().decode()
@@ -260,11 +426,11 @@ def test_sockets_of_plugins_that_went_meanwhile_leave_the_store(broker, mobyfs):
     (broker.specs[0] / "goes.spec").unlink()
     broker.start()
     broker.wait_state("stays", "active")
-    wait_until(lambda: len(broker.store.kept) == 1, lambda: f"one socket in {broker.store.names()}")
-    assert broker.store.names()[0].endswith("/stays")
+    wait_until(lambda: len(broker.store.sockets()) == 1, lambda: f"one socket in {broker.store.sockets()}")
+    assert broker.store.sockets()[0].endswith("/stays")
     assert not broker.engine_socket("goes").exists()
     (broker.specs[0] / "stays.spec").unlink()
-    wait_until(lambda: not broker.store.kept, lambda: f"nothing in {broker.store.names()}")
+    wait_until(lambda: not broker.store.sockets(), lambda: f"nothing in {broker.store.sockets()}")
 
 
 @pytest.mark.parametrize("replaced", [False, True])
@@ -283,7 +449,7 @@ def test_a_socket_whose_file_went_meanwhile_is_bound_anew(broker, mobyfs, replac
         broker.start()
         broker.wait_state("mobyfs", "active")
         assert broker.call("mobyfs", "VolumeDriver.Capabilities").status == 200
-    wait_until(lambda: len(broker.store.kept) == 1, lambda: f"one socket in {broker.store.names()}")
+    wait_until(lambda: len(broker.store.sockets()) == 1, lambda: f"one socket in {broker.store.sockets()}")
 
 
 def test_what_is_no_published_socket_in_the_store_does_no_harm(broker, mobyfs):
@@ -293,7 +459,7 @@ def test_what_is_no_published_socket_in_the_store_does_no_harm(broker, mobyfs):
     broker.start()
     broker.wait_state("mobyfs", "active")
     broker.stop()
-    ours = broker.store.names()[0]
+    ours = broker.store.sockets()[0]
     broker.store.close()
     with socket.socket(socket.AF_UNIX) as foreign, open("/dev/null", "rb") as null:
         foreign.bind(str(broker.directory / "foreign.sock"))
@@ -304,7 +470,7 @@ def test_what_is_no_published_socket_in_the_store_does_no_harm(broker, mobyfs):
         broker.start()
         broker.wait_state("mobyfs", "active")
         assert broker.call("mobyfs", "VolumeDriver.Capabilities").status == 200
-        wait_until(lambda: len(broker.store.kept) == 3, lambda: f"two strange descriptors and ours: {broker.store.names()}")
+        wait_until(lambda: len(broker.store.sockets()) == 3, lambda: f"two strange descriptors and ours: {broker.store.sockets()}")
 
 
 def test_calls_to_a_managed_plugin_outlive_restarts_of_brokerd(broker, closing):
@@ -325,6 +491,6 @@ def test_calls_to_a_managed_plugin_outlive_restarts_of_brokerd(broker, closing):
             assert load.failures == []
         plugin = broker.wait_state("acme/kept:latest", "running")
         assert (plugin["Pid"], plugin["Restarts"]) == (pid, 0)
-        assert len(broker.store.kept) == 2
+        assert len(broker.store.sockets()) == 2
     finally:
         broker.pluginctl("rm", "-f", "acme/kept")  # it would outlive the broker

@@ -11,7 +11,7 @@ import signal
 import subprocess
 
 import pytest
-from harness.brokerd import BUILD
+from harness.build import BUILD
 from harness.waiting import wait_until
 
 SHIM = pathlib.Path(BUILD).resolve() / "daemon" / "shim" / "brokerd-shim"

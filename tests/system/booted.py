@@ -229,7 +229,7 @@ class Machine:
             self.process = subprocess.Popen(
                 ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", self.directory, self._installed, tree(),
                  self.kept, "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--machine={self.name}", "--hostname=broker",
-                 "--directory", self.directory / "root", "--private-network", "--capability=all", "--system-call-filter=@keyring bpf",
+                 "--directory", self.directory / "root", "--private-network", "--capability=all", "--system-call-filter=@keyring bpf pidfd_getfd",
                  *(f"--bind={self.kept / name}:{path}" for name, path in DISKS.items()), *self._devices, "--resolv-conf=off",
                  "--timezone=off", "--link-journal=no", "--kill-signal=SIGRTMIN+3", "--console=pipe",
                  "/bin/sh", "-c", FIRST_PROCESS],

@@ -19,6 +19,14 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes half a minute and more, and waits for most of it; runs with packaging/test --long")
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What a build installs, below a prefix of its own."""
+    place = tmp_path_factory.mktemp("installed")
+    succeed("cmake", "--install", BUILD, "--prefix", place / "usr")
+    return place / "usr"
+
+
 @pytest.fixture(scope="session")
 def packages():
     """brokerd's package of the build that is tested, in two versions, the older first. BROKERD_SYSTEM_PACKAGE: the older one,

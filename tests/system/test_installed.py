@@ -145,18 +145,38 @@ def test_the_journal_has_fields_to_look_for_and_explains_itself(host):
 
 
 def test_a_reload_with_a_mistake_changes_nothing(host, record_property):
-    """The file that the package brought, with a line more; the journal says which line is wrong."""
+    """The file that the package brought, with a line more: the reload fails, and the unit's journal says which line is wrong."""
     file = host.root / "etc/brokerd/brokerd.conf"
     text, pid = file.read_text(), main_pid(host)
     with under_load(host, record_property) as loads:
-        for more, message, said in (("no-such-setting = 1\n", REFUSED, f"brokerd.conf:{len(text.splitlines()) + 1}"), ("", RELOADED, "reloaded")):
-            before = len(host.journal(f"MESSAGE_ID={message}"))
+        for more, status, message, said in (("no-such-setting = 1\n", 1, REFUSED, f"brokerd.conf:{len(text.splitlines()) + 1}"),
+                                            ("live-restore = 7\n", 1, REFUSED, "live-restore"), ("", 0, RELOADED, "reloaded")):
+            of_message = ("--unit=brokerd.service", f"MESSAGE_ID={message}")
+            before = len(host.journal(*of_message))
             file.write_text(text + more)
-            host.succeed("systemctl", "reload", "brokerd.service")
-            entry, = wait_until(lambda message=message, before=before: host.journal(f"MESSAGE_ID={message}")[before:], host.log, PATIENCE, 0.1)
-            assert said in entry["MESSAGE"]
+            done = host.run("systemctl", "reload", "brokerd.service")
+            assert done.returncode == status, done
+            entry, = wait_until(lambda of=of_message, before=before: host.journal(*of)[before:], host.log, PATIENCE, 0.1)
+            assert said in entry["MESSAGE"] and host.show("brokerd.service", "ActiveState") == "active"
     assert_none_lost(loads)
     assert main_pid(host) == pid
+
+
+def test_a_reload_looks_at_the_settings_of_the_brokerd_that_runs(host):
+    """A drop-in may have given it another file."""
+    drop_in = "/run/systemd/system/brokerd.service.d/other-file.conf"
+    host.write("/run/other.conf", "log-level = info\n")
+    host.write(drop_in, "[Service]\nExecStart=\nExecStart=/usr/sbin/brokerd --config /run/other.conf\n")
+    try:
+        host.succeed("systemctl", "daemon-reload")
+        restart(host)
+        host.succeed("systemctl", "reload", "brokerd.service")
+        host.write("/run/other.conf", "no-such-setting = 1\n")
+        assert host.run("systemctl", "reload", "brokerd.service").returncode != 0
+    finally:
+        (host.root / drop_in.lstrip("/")).unlink()
+        host.succeed("systemctl", "daemon-reload")
+        restart(host)
 
 
 def event(host, plugin, what):

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 import pytest
-from harness.brokerd import BROKERD, BUILD, Brokerd
+from harness.brokerd import BROKERD, Brokerd
 from inside import ROOT
 
 PACKAGING = ROOT / "packaging"
@@ -98,14 +98,6 @@ def test_the_page_of_the_file_has_every_setting_with_its_default(help_of):
         assert shown[name] == (help_of[name][0] or ([] if name in EXAMPLES else ["false"])), name
 
 
-@pytest.fixture(scope="module", name="installed")
-def staged_installation(tmp_path_factory):
-    place = tmp_path_factory.mktemp("installed")
-    done = run("cmake", "--install", BUILD, "--prefix", place / "usr")
-    assert done.returncode == 0, done.stderr
-    return place / "usr"
-
-
 def test_everything_is_where_debian_has_it(installed):
     pages = {path.stem for path in (installed / "share/man/man1").iterdir()}
     commands = run(installed / "bin/pluginctl", "__complete", "").stdout.split("\n")
@@ -174,3 +166,16 @@ def test_each_exposed_point_of_the_unit_has_its_reason(tmp_path):
     assert {point["json_field"].rstrip(")") for point in points if point["set"] is False} == explained
     figure = re.search(r"exposure level for \S+: ([\d.]+)", run("systemd-analyze", "security", "--offline=yes", "--no-pager", unit).stdout)
     assert float(figure[1]) <= float(re.search(r"says \*\*([\d.]+)\*\*", text)[1])
+
+
+def test_the_figures_of_what_could_be_given_up(tmp_path):
+    """The steps in packaging/docs/hardening.md, each with those before it."""
+    steps = re.findall(r"(?ms)^\d\. \*\*([\d.]+)\*\*:.*?```ini\n(.*?)```", (PACKAGING / "docs/hardening.md").read_text())
+    assert len(steps) == 3
+    text = UNIT.read_text().replace("@BROKERD_PROGRAM@", "/bin/true")
+    for figure, settings in steps:
+        text += f"\n[Service]\n{settings}"
+        unit = tmp_path / "brokerd.service"
+        unit.write_text(text)
+        said = run("systemd-analyze", "security", "--offline=yes", "--no-pager", unit).stdout
+        assert re.search(r"exposure level for \S+: ([\d.]+)", said)[1] == figure, settings

@@ -158,6 +158,40 @@ def test_an_upgrade_that_refuses_the_settings_leaves_the_old_brokerd_running(hos
     wait_until(lambda: host.show("brokerd.service", "ActiveState") == "active", "brokerd that runs again", 30, 0.05)
 
 
+def test_each_refused_start_says_why_in_the_units_journal(host):
+    """The last words of a process that ends at once are its unit's all the same."""
+    usual = (host.root / "etc/brokerd/brokerd.conf").read_text()
+    for number in range(10):
+        host.write("/etc/brokerd/brokerd.conf", usual + f"no-such-key-{number} = 1\n")
+        assert host.run("systemctl", "restart", "brokerd.service").returncode != 0
+    said = [str(entry["MESSAGE"]) for entry in host.journal("--unit=brokerd.service")]
+    assert [sum(f"no-such-key-{number}" in line for line in said) for number in range(10)] == [1] * 10, said
+
+
+# Waits, as dockerd may for a plugin.
+STOPPING_ENGINE = """[Unit]
+Description=stands in for an engine that takes its time to stop
+[Service]
+ExecStart=/bin/sleep infinity
+ExecStop=/bin/sh -c 'until [ -e /run/go ]; do sleep 0.1; done'
+"""
+
+
+def test_a_plugin_is_started_again_while_an_engine_stops(host):
+    host.write("/etc/systemd/system/docker.service", STOPPING_ENGINE)
+    host.succeed("systemctl", "daemon-reload")
+    host.succeed("systemctl", "start", "docker.service")
+    add_plugin(host, NAME)
+    host.succeed("pluginctl", "enable", NAME)
+    first = wait_running(host, NAME)
+    host.succeed("systemctl", "stop", "--no-block", "docker.service")
+    wait_until(lambda: host.show("docker.service", "ActiveState") == "deactivating", "engine that stops", 30, 0.05)
+    host.succeed("kill", "-KILL", first["Pid"])
+    wait_until(lambda: wait_running(host, NAME)["Pid"] != first["Pid"], "another process of the plugin", 30, 0.05)
+    assert host.show("docker.service", "ActiveState") == "deactivating"
+    host.write("/run/go", "")
+
+
 def test_a_purge_keeps_the_state_of_a_brokerd_that_runs(host):
     host.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
     host.succeed("chmod", "755", "/usr/sbin/policy-rc.d")
@@ -212,3 +246,24 @@ def test_a_removal_ends_everything_and_keeps_the_state(host, packages):
     assert_nothing_left(host, plugin)
     assert os.listdir(host.root / "var/lib/brokerd") == []  # a disk of its own here
     assert foreign.exists()
+
+
+def test_a_removal_finds_other_directories_in_the_settings(host):
+    """What brokerd was told to use elsewhere ends and is cleaned up as what is in the usual places."""
+    places = {"state-root": "/srv/state", "runtime-root": "/run/elsewhere", "engine-socket-dir": "/run/engines"}
+    usual = (host.root / "etc/brokerd/brokerd.conf").read_text()
+    host.write("/etc/brokerd/brokerd.conf", usual + "".join(f"{name} = {path}\n" for name, path in places.items()))
+    host.succeed("systemctl", "restart", "brokerd.service")
+    mounting = {"propagatedMount": "/data", "linux": {"capabilities": ["CAP_SYS_ADMIN"]}}
+    add_plugin(host, NAME, "tmpfs", {**script(ORDERLY), **mounting})
+    host.succeed("pluginctl", "enable", NAME)
+    for method, more in (("Create", ""), ("Mount", ',"ID":"1"')):
+        host.succeed("pluginctl", "call", NAME, f"VolumeDriver.{method}", f'{{"Name":"v"{more}}}')
+    plugin = wait_running(host, NAME)
+    assert [path for path in plugin["Published"] if path.startswith("/run/engines/")]
+    assert f"/srv/state/plugins/{plugin['Id']}/propagated-mount/v " in host.succeed("cat", "/proc/self/mountinfo")
+    host.succeed("dpkg", "--remove", "brokerd")
+    assert_none_left(host.succeed("ps", "-e", "-o", "args"))
+    assert "/srv/state/" not in host.succeed("cat", "/proc/self/mountinfo")
+    assert not list((host.root / "run/engines").rglob("*.sock"))
+    assert (host.root / "srv/state/plugins/plugins.json").exists(), "a removal keeps the state"

@@ -53,7 +53,7 @@ def installed_units(installed):
 
 def test_installs_programs_and_systemd_files(installed):
     for name in ("sbin/brokerd", "bin/pluginctl", "libexec/brokerd/brokerd-shim", "lib/systemd/system/brokerd.service", "lib/systemd/system/brokerd.socket",
-                 "lib/sysusers.d/brokerd.conf", "lib/tmpfiles.d/brokerd.conf"):
+                 "lib/systemd/system/brokerd-engines.target", "lib/sysusers.d/brokerd.conf", "lib/tmpfiles.d/brokerd.conf"):
         assert (installed / name).is_file(), name
 
 

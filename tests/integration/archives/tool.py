@@ -4,7 +4,7 @@ import os
 import pathlib
 import subprocess
 
-from harness.brokerd import BUILD
+from harness.build import BUILD
 
 TOOL = pathlib.Path(os.environ.get("ARCHIVE_TOOL", BUILD / "tests/fixtures/archive_tool/archive_tool")).resolve()
 

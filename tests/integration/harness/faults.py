@@ -9,21 +9,30 @@ import re
 import signal
 import subprocess
 
+from .agreement import Agreement
 from .managed import leftovers, push_plugin, state_of, succeed
 from .plugin_images import CONFIG, make_plugin
+from .running import create_sample
 from .waiting import wait_until
 
 ENGINE_ID = "5d1a3b7c" * 8
+#: Those of a World that succeed or fail; "import" is another one, which tells of each plugin and succeeds.
+OPERATIONS = ["install", "set", "enable", "disable", "upgrade", "rm", "create", "load"]
+#: Those that only a World with `running` has.
+RUNNING = ["enable", "disable"]
 
 
 class World:
-    """A broker with one installed plugin, and operations that each lead from one state to another, and back."""
+    """A broker with one installed plugin, and operations that each lead from one state to another, and back. `files`: of
+    that plugin, in directories of their own. With `running` there are two more, one of which runs, to be enabled and
+    disabled; then close() is to be called."""
 
-    def __init__(self, broker, registry, directory):
+    def __init__(self, broker, registry, directory, files=20, running=False):
         self.broker = broker
+        self.agreement = Agreement(broker) if running else None
         victim = f"{registry.host}/acme/victim"
-        files = {f"lib/{number}/file": os.urandom(2000) for number in range(20)}
-        push_plugin(broker, registry, "acme/victim:1", directory / "p1", files=files, size=400_000)
+        tree = {f"lib/{number}/file": os.urandom(2000) for number in range(files)}
+        push_plugin(broker, registry, "acme/victim:1", directory / "p1", files=tree, size=400_000)
         push_plugin(broker, registry, "acme/victim:2", directory / "p2", files={"etc/two": b"2"}, size=300_000)
         push_plugin(broker, registry, "acme/other:1", directory / "p3", files={"etc/three": b"3"}, size=200_000)
         install = ["install", "--disable", "--grant-all-permissions", "--alias"]
@@ -43,6 +52,26 @@ class World:
             "load": (["load", "--grant-all-permissions", directory / "saved.tar"], ["rm", "loaded"]),
             "import": (["import", make_engine_directory(directory / "engine")], ["rm", "theirs"]),
         }
+        if running:
+            for name in ("starter", "runner"):
+                create_sample(broker, name, config={"propagatedMount": "/data"})
+                succeed(broker.pluginctl("enable", name))  # the first run makes directories in its rootfs, for its mounts
+            succeed(broker.pluginctl("disable", "starter"))
+            self.operations["enable"] = (["enable", "starter"], ["disable", "starter"])
+            self.operations["disable"] = (["disable", "runner"], ["enable", "runner"])
+
+    def close(self):
+        """No plugin is left running, also where a test has failed."""
+        if not self.broker.process.running:
+            self.broker.start()
+        for plugin in self.broker.get("/plugins", timeout=30).json():
+            succeed(self.broker.pluginctl("rm", "-f", plugin["Name"]))
+
+    def state(self):
+        """As state_of(), once what runs agrees with it."""
+        if self.agreement is not None:
+            wait_until(lambda: not self.agreement.faults(), lambda: f"agreement: {self.agreement.faults()}", 40)
+        return state_of(self.broker)
 
     def do(self, operation):
         """Runs it and returns how it ended, whatever that is."""
@@ -53,25 +82,38 @@ class World:
 
     def states(self, operation):
         """What the operation leads from, and to."""
-        before = state_of(self.broker)
+        before = self.state()
         succeed(self.do(operation))
-        after = state_of(self.broker)
+        after = self.state()
         self.undo(operation)
-        assert state_of(self.broker) == before != after
+        assert self.state() == before != after
         return before, after
 
     def check(self, operation, before, after, what):
         """One of both states, nothing left over, and the operation works; then it is undone. Returns whether it had
         been done."""
-        now = state_of(self.broker)
+        now = self.state()
         assert now in (before, after), f"{what}: between before and after: {sorted(now)}"
         assert leftovers(self.broker) == [], what
         assert self.broker.post("/broker/v1/prune", timeout=60).json()["BlobsDeleted"] == [], what
         if now == before:
             succeed(self.do(operation))
-            assert state_of(self.broker) == after, what
+            assert self.state() == after, what
         self.undo(operation)
         return now == after
+
+
+def start_disturbed(broker):
+    """Starts it; returns whether it said READY. Otherwise it has ended, by itself or killed; None: neither happens."""
+    broker.launch()
+    try:
+        broker.notify.wait_for("READY=1", 20, lambda: broker.process.running)
+    except AssertionError:
+        if broker.process.running:
+            return None
+        assert broker.process.returncode != 0
+        return False
+    return True
 
 
 def make_engine_directory(root):

@@ -100,6 +100,11 @@ def mount_in_memory(directory):
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", str(directory))
 
 
+def mount_over(source, directory):
+    """From now on `source` is what we, and all that we start, see at `directory`."""
+    _mount("--bind", str(source), str(directory))
+
+
 def die_with_parent():
     """For preexec_fn: the kernel ends the child if the test process is killed."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

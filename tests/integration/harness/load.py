@@ -1,10 +1,11 @@
-"""Calls through a published socket at a steady pace, as engines make them."""
+"""Calls through a published socket, as engines make them: at a steady pace, or one after another and timed."""
 
 import threading
 import time
 
 from . import unix_http
-from .waiting import wait_until
+from .brokerd import Brokerd
+from .waiting import percentile, wait_until
 
 
 class Load:
@@ -53,3 +54,49 @@ class Load:
         self._over.set()
         for thread in self._threads:
             thread.join(40)
+
+
+def latencies(path, count=600):
+    """Seconds for each of `count` calls on one keep-alive connection."""
+    return beside([path], count)[0]
+
+
+def beside(paths, count=600):
+    """The same for several sockets, one call on each in turn: what else the machine does meets all of them alike."""
+    connections = [unix_http.Connection(path, timeout=60) for path in paths]
+    times = [[] for _ in paths]
+    try:
+        for _ in range(count):
+            for connection, seen in zip(connections, times):
+                begin = time.perf_counter()
+                assert unix_http.send(connection, "POST", "/VolumeDriver.Capabilities", {}).status == 200
+                seen.append(time.perf_counter() - begin)
+    finally:
+        for connection in connections:
+            connection.close()
+    return times
+
+
+class Quiet:
+    """A broker of its own before the same plugin, with nothing else to do: what its calls take is what others' calls are held against."""
+
+    def __init__(self, directory, plugin_url):
+        (directory / "quiet").mkdir()
+        self.broker = Brokerd(directory / "quiet")
+        self.broker.define("other", plugin_url)
+        self.broker.start()
+        self.broker.wait_state("other", "active")
+        self.path = self.broker.published("other")
+        self.close = self.broker.close
+
+    def p99(self, path, count=600):
+        """(of calls through `path`, of our own), in seconds."""
+        return tuple(percentile(times, 0.99) for times in beside([path, self.path], count))
+
+    def grown(self, path, spare, count=600, rounds=5):
+        """By how much calls through `path` take longer than our own, at the 99th percentile, round by round; until one is within
+        `spare` seconds."""
+        rounds_seen = []
+        while len(rounds_seen) < rounds and not any(loaded - own <= spare for loaded, own in rounds_seen):
+            rounds_seen.append(self.p99(path, count))
+        return rounds_seen

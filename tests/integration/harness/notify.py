@@ -5,6 +5,8 @@ import socket
 import threading
 import time
 
+from .build import PATIENCE
+
 
 class DescriptorStore:
     """What a service has given to systemd to keep, by FDNAME; outlives the service's processes."""
@@ -27,6 +29,10 @@ class DescriptorStore:
 
     def names(self):
         return sorted(name for name, _ in self.kept)
+
+    def sockets(self):
+        """The names of all but those that belong to the keeper of connections."""
+        return [name for name in self.names() if not name.startswith("connections/")]
 
     def close(self):
         while self.kept:
@@ -64,7 +70,7 @@ class NotifySocket:
 
     def wait_for(self, line, timeout, alive=lambda: True):
         """Returns when `line` arrives after what earlier calls saw. Fails after `timeout` seconds, or once alive() is false."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE * timeout
         with self._news:
             while True:
                 while self._taken < len(self.messages):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from . import isolation
-from .brokerd import REPOSITORY
+from .build import REPOSITORY
 from .process import Process
 from .waiting import wait_until
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 from . import isolation
+from .build import PATIENCE
 
 
 def one_sentence(ran, status):
@@ -44,7 +45,7 @@ class Process:
         self._child.send_signal(number)
 
     def wait(self, timeout=20):
-        return self._child.wait(timeout)
+        return self._child.wait(PATIENCE * timeout)
 
     def kill(self):
         """SIGKILL; returns when it is gone."""
@@ -57,7 +58,7 @@ class Process:
             self._child.send_signal(signal.SIGCONT)
             self._child.terminate()
         try:
-            return self._child.wait(timeout)
+            return self._child.wait(PATIENCE * timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"{self.command[0]} did not end within {timeout} s of SIGTERM\n{self.output()[-4000:]}") from None

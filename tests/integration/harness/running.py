@@ -2,7 +2,7 @@
 
 import os
 
-from .brokerd import BUILD
+from .build import BUILD
 from .managed import succeed
 from .plugin_images import make_plugin
 from .waiting import wait_until

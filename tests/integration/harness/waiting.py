@@ -2,10 +2,12 @@
 
 import time
 
+from .build import PATIENCE
+
 
 def wait_until(condition, what, timeout=10.0, pause=0.01):
-    """Returns the first true value of condition(); fails after `timeout` seconds with `what` was waited for."""
-    deadline = time.monotonic() + timeout
+    """Returns the first true value of condition(); fails after `timeout` seconds, with sanitizers more, with `what` was waited for."""
+    deadline = time.monotonic() + PATIENCE * timeout
     while True:
         value = condition()
         if value:

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "fakes"))
 
-from harness.brokerd import BUILD  # noqa: E402
+from harness.build import BUILD  # noqa: E402
 from lying_registry import LyingRegistry  # noqa: E402
 
 DRIVER = pathlib.Path(os.environ.get("REGISTRY_DRIVER", BUILD / "tests" / "integration" / "registry" /

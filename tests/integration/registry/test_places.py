@@ -68,6 +68,26 @@ def test_tls_whose_authority_nobody_trusts(drive, secure, certs):
     assert outcome.of("pause") == []
 
 
+@pytest.mark.parametrize("file", ["ca.crt", "client.cert", "client.key"])
+@pytest.mark.parametrize("kind", ["fifo", "giant"])
+def test_certificate_files_that_are_no_files(drive, secure, certs, authority, file, kind):
+    """Nobody opens the other end of the FIFO."""
+    registry = secure("plugins.test")
+    place = certs("plugins.test") / "plugins.test"
+    pem = authority.issue("client.test").read_bytes()
+    for name in ("client.cert", "client.key"):
+        (place / name).write_bytes(pem)
+    (place / file).unlink()
+    if kind == "fifo":
+        os.mkfifo(place / file)
+    else:
+        with open(place / file, "wb") as giant:
+            giant.truncate(1 << 40)
+    outcome = drive("manifest", "plugins.test/some/plugin", certs=place.parent, address=f"plugins.test:443={registry.host}")
+    assert outcome.kind == "io" and str(place / file) in outcome.message and registry.requests == []
+    assert ("regular file" if kind == "fifo" else "more than") in outcome.message
+
+
 def test_tls_for_another_name(drive, secure, certs):
     registry = secure("other.test")
     outcome = drive("manifest", "plugins.test/some/plugin", certs=certs("plugins.test"),

@@ -37,6 +37,7 @@ TEST_CASE("without flags the documented paths hold", "[config]") {
     CHECK_FALSE(config.lazy_activation);
     CHECK(config.max_connections == 4096);
     CHECK(config.request_timeout == std::chrono::seconds{30});
+    CHECK(config.unread_timeout == std::chrono::seconds{600});
     CHECK(config.answer_timeouts.general == std::chrono::seconds{120});
 }
 
@@ -109,6 +110,7 @@ TEST_CASE("a mistake is one sentence and status 2", "[config]") {
                                                {"--max-connections", "1000001"},
                                                {"--max-connections", "1.5"},
                                                {"--request-timeout", "-1"},
+                                               {"--unread-timeout", "86401"},
                                                {"--answer-timeout", "sshfs"},
                                                {"--answer-timeout"},
                                                {"stray"}}) {
@@ -146,6 +148,15 @@ TEST_CASE("settings can be checked without a start", "[config]") {
     CHECK(std::get<EarlyExit>(load_file("", {"--check-config", "--log-level", "loud"})).status == 2);
 }
 
+TEST_CASE("yes and no have their words", "[config]") {
+    for (const char* word : {"true", "yes", "on", "1", "True"})
+        CHECK(std::get<Config>(load_file(std::string{"restart-unhealthy = "} + word + "\n")).restart_unhealthy);
+    for (const char* word : {"false", "no", "off", "0", "FALSE"})
+        CHECK_FALSE(std::get<Config>(load_file(std::string{"live-restore = "} + word + "\n")).live_restore);
+    CHECK(std::get<Config>(load_file("allow-unsafe-files = true\n")).allow_unsafe_files);
+    CHECK(std::get<Config>(load({"--allow-unsafe-files"})).allow_unsafe_files);
+}
+
 TEST_CASE("a mistake in the file is told with its line", "[config]") {
     const std::vector<std::tuple<std::string, int, std::string>> mistakes{
         {"# fine\n\nproxy-threads = 0\n", 3, "--proxy-threads"},
@@ -158,6 +169,9 @@ TEST_CASE("a mistake in the file is told with its line", "[config]") {
         {"answer-timeout = 60\nanswer-timeout = a=1\nanswer-timeout = b=x\n", 3, "b=x"},
         {"answer-timeout = 60\n\nanswer-timeout = 70\n", 3, "70"},
         {"live-restore = true\nhealth-interval = often\n", 2, "often"},
+        {"log-level = info\nlive-restore = 7\n", 2, "\"7\" is neither true nor false"},
+        {"restart-unhealthy = maybe\n", 1, "maybe"},
+        {"allow-unsafe-files = 7\n", 1, "neither true nor false"},
         {"answer-timeut = 3\n", 1, "answer-timeut"},
         {"\n[x]\n", 2, "[x]"},
         {"a\n", 1, "\"a\" is not a setting"},

@@ -5,7 +5,9 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "daemon/discovery/directory_tree.h"
 #include "tests/unit/discovery/discovery_fixture.h"
+#include "tests/unit/no_more_descriptors.h"
 
 using namespace brokerd;
 using namespace brokerd::test;
@@ -237,4 +239,40 @@ TEST_CASE("directories that are too many are left out", "[discovery]") {
     // Each of the hundred and one names takes 101 of the 9 998 directories that the two other roots leave.
     CHECK(found.size() >= 1 + 98);
     CHECK(found.size() <= 1 + 99);
+}
+
+TEST_CASE("links that are too many are not followed, and directories that are too deep not entered", "[discovery]") {
+    const Scan scan;
+    scan.define(scan.beside("one.spec"), 1);
+    for (std::size_t i = 0; i <= DirectoryTree::kMaxLinks; ++i)
+        fs::create_symlink(scan.beside("one.spec"), scan.etc(fmt::format("l{}.spec", i)));
+    scan.define(scan.usr("a/b/c/d/deepest.spec"), 2);
+    scan.define(scan.usr("a/b/c/d/e/deeper.spec"), 3);
+    const auto found = scan.result();
+    CHECK(found.contains("a/b/c/d/deepest"));
+    CHECK_FALSE(found.contains("a/b/c/d/e/deeper"));
+    // A link that is not followed still names a file, as any does; only changes of its target go unnoticed.
+    CHECK(found.size() == DirectoryTree::kMaxLinks + 2);
+}
+
+TEST_CASE("where descriptors run out, what is known stays, and what is new comes with the next one", "[discovery]") {
+    const Scan scan;
+    scan.define(scan.etc("old.spec"), 1);
+    CoreLoop loop;
+    ToldTable table{loop, scan.settings()};
+    table.start();
+    REQUIRE(table.endpoint("old") == "tcp://h:1");
+    table.calls.clear();
+    scan.define(scan.etc("old.spec"), 2);
+    scan.define(scan.etc("new.spec"), 3);
+    {
+        const NoMoreDescriptors now;
+        table.rescan();
+    }
+    CHECK(table.endpoint("old") == "tcp://h:1");
+    CHECK(table.endpoint("new") == "absent");
+    CHECK(table.calls.empty());
+    table.rescan();
+    CHECK(table.endpoint("old") == "tcp://h:2");
+    CHECK(table.endpoint("new") == "tcp://h:3");
 }

@@ -103,6 +103,15 @@ TEST_CASE("what is accepted in a .json file but odd is told as a warning", "[dis
     CHECK_FALSE(json(with_tls("unix:///x", "{}")).endpoint->tls());
 }
 
+TEST_CASE("files of TLS may have any name, and an empty one is none", "[discovery]") {
+    const PluginDefinition definition =
+        json(with_tls("tcp://h:1", "{\"CAFile\":\"/c/schl\xc3\xbcssel.pem\",\"KeyFile\":\"\"}"));
+    INFO(definition.reason);
+    REQUIRE(definition.endpoint);
+    CHECK(definition.endpoint->tls()->ca_file == "/c/schl\xc3\xbcssel.pem");
+    CHECK(definition.endpoint->tls()->key_file.empty());
+}
+
 TEST_CASE("the number of warnings is bounded", "[discovery]") {
     std::string text = R"({"Name":"moby","Addr":"tcp://h:1")";
     for (int i = 0; i < 1000; ++i) text += ",\"x" + std::to_string(i) + "\":0";
@@ -162,6 +171,8 @@ TEST_CASE("what is wrong in a .json file is told with its place and what to writ
         {good + std::string{"}\0garbage", 9}, "1:35", "zero byte"},
         {"{'Name':'moby'}", "1:2", "not JSON"},
         {"{\"Name\":\"mo\nby\"}", "1:12", "line ends inside a string"},
+        {"{\"Name\":\"mo\rby\"}", "1:12", "line ends inside a string"},
+        {"{\"Name\":1.\n}", "1:11", "not JSON: Miss fraction part in number"},
         {"{\"Name\":\"\xff\"}", "1:", "not JSON"},
         {"\x7f"
          "ELF",
@@ -186,6 +197,8 @@ TEST_CASE("what is wrong in a .json file is told with its place and what to writ
         {with_tls("tcp://h:1", R"({"CAFile":"/ca\u0000.pem"})"), "1:57", "control character"},
         {with_tls("tcp://h:1", R"({"CAFile":"/ca","CertFile":"c","KeyFile":"/k"})"), "1:74", "not an absolute path"},
         {with_tls("tcp://h:1", R"({"CAFile":"/ca","CertFile":"/c"})"), "1:47", "no \"KeyFile\""},
+        {with_tls("tcp://h:1", R"({"CertFile":"/c","KeyFile":"k"})"), "1:74", "not an absolute path"},
+        {with_tls("tcp://h:1", "{\"CAFile\":\"/c\x7f\"}"), "1:57", "control character"},
         {with_tls("tcp://h:1", R"({"CAFile":"/ca","KeyFile":"/k"})"), "1:47", "no \"CertFile\""},
         {with_tls("http://h:1", R"({"CAFile":"/ca"})"), "1:36", "contradicts"},
         {std::string(30'000, '['), "1:", "not JSON"},

@@ -69,6 +69,18 @@ TEST_CASE("dockerd's own directories are not entered", "[discovery]") {
     CHECK_FALSE(SearchOrder::may_enter(0, id));
     CHECK(SearchOrder::may_enter(1, id));
     CHECK(SearchOrder::may_enter(0, id.substr(1)));
+    CHECK_FALSE(SearchOrder::may_enter(0, std::string(32, '0') + std::string(32, '9')));
     CHECK(SearchOrder::may_enter(0, std::string(64, 'g')));
+    CHECK(SearchOrder::may_enter(0, std::string(64, 'A')));
+    CHECK(SearchOrder::may_enter(0, std::string(64, '-')));
     CHECK_FALSE(SearchOrder::may_enter(1, ".git"));
+}
+
+TEST_CASE("hidden files define nothing", "[discovery]") {
+    CHECK_FALSE(SearchOrder::may_define(1, ".x.spec"));
+    CHECK(SearchOrder::may_define(1, "x.spec"));
+}
+
+TEST_CASE("the root directory is a directory, too", "[discovery]") {
+    CHECK(SearchOrder{"/", {"//"}}.absolute({0, ""}) == "/");
 }

@@ -88,6 +88,7 @@ TEST_CASE("what is wrong in a .spec file is told with its place and what to writ
         {"tcp://h:1 # comment", "1:10", "white space", "write tcp://h:1"},
         {"tcp://h:1\ntcp://h:2\n", "2:1", "second line", "write one line: tcp://h:1"},
         {"tcp://h:1\r\n\r\n  tcp://h:2", "3:3", "second line", "write one line: tcp://h:1"},
+        {"://\ntcp://h:1", "2:1", "second line", "write unix:///"},
         {std::string{"tcp://h:1\0", 10}, "1:10", "control character", "write"},
         {"tcp://h\xc3\xb6st:1", "1:8", "outside ASCII", "write unix:///"},
         {"\x7f"

@@ -109,6 +109,21 @@ TEST_CASE("plugins of Docker 1.12 are found", "[managed]") {
     CHECK(names_below(root.plugins("cd851ce43a403")).size() == 3);  // nothing was written
 }
 
+TEST_CASE("a plugin of Docker 1.12 whose directory is a link is left out", "[managed]") {
+    const StateRoot root;
+    const StateRoot elsewhere;
+    write_file(elsewhere.plugins("rootfs/x"), "another's");
+    fs::create_directories(root.plugins("."));
+    fs::create_symlink(elsewhere.plugins("."), root.plugins("cd851ce43a403"));
+    write_file(root.plugins("plugins.json"),
+               R"({"cd851ce43a403":{"plugin":{"Config":{"Entrypoint":["/x"],"Interface":{"Socket":"s"}},)"
+               R"("Settings":{"Env":[]},"Enabled":true,"Tag":"latest","Name":"vieux/sshfs","Id":"cd851ce43a403"}}})");
+    const auto found = read_docker_plugins(root.path());
+    REQUIRE(found);
+    CHECK(found->plugins.empty());
+    CHECK(found->findings.size() == 1);
+}
+
 TEST_CASE("what cannot be imported is left out with the reason", "[managed]") {
     const StateRoot root;
     write_todays(root);
@@ -130,4 +145,85 @@ TEST_CASE("what cannot be imported is left out with the reason", "[managed]") {
     CHECK(found->findings.size() == 1);
     CHECK(found->plugins.size() <= 1);
     CHECK_FALSE(read_docker_plugins(root.path() + "/nowhere"));
+}
+
+TEST_CASE("what of an engine's directory is damaged costs as little as it can", "[managed]") {
+    const StateRoot root;
+    write_todays(root);
+    const std::string record = root.plugins(kId + "/config.json");
+    const auto replaced = [](std::string text, const std::string& old, const std::string& fresh) {
+        for (std::size_t at = text.find(old); at != text.npos; at = text.find(old, at + fresh.size()))
+            text.replace(at, old.size(), fresh);
+        return text;
+    };
+    std::size_t plugins = 1;
+    std::string finding;
+    bool has_blobs = true;
+    SECTION("the blob of the config") {
+        write_file(root.plugins("storage/blobs/sha256/" + kConfigHex), "{");
+        finding = "the blob of its config is not valid";
+        has_blobs = false;
+    }
+    SECTION("a directory in the place of a layer") {
+        fs::remove(root.plugins("storage/blobs/sha256/" + kLayerHex));
+        fs::create_directories(root.plugins("storage/blobs/sha256/" + kLayerHex));
+        has_blobs = false;
+    }
+    SECTION("the digest of the manifest") {
+        write_file(record, replaced(engine_record(), "sha256:" + kManifestHex, "none"));
+    }
+    SECTION("the digest of a layer") {
+        write_file(record, replaced(engine_record(), "sha256:" + kLayerHex, "none"));
+        has_blobs = false;
+    }
+    SECTION("the digest of the config") {
+        write_file(record, replaced(engine_record(), "sha256:" + kConfigHex, "none"));
+        has_blobs = false;
+    }
+    SECTION("all blobs") {
+        fs::remove_all(root.plugins("storage"));
+        fs::create_directories(root.plugins("storage"));
+        has_blobs = false;
+    }
+    SECTION("a second plugin of the same name") {
+        const std::string other(64, '7');
+        write_file(root.plugins(other + "/config.json"), replaced(engine_record(), kId, other));
+        write_file(root.plugins(other + "/rootfs/bin/x"), "x");
+        finding = "the name me/mine:v1 is another plugin's";
+    }
+    SECTION("a plugin without rootfs and layers") {
+        fs::remove_all(root.plugins(kId + "/rootfs"));
+        fs::remove_all(root.plugins("storage/blobs"));
+        finding = "has neither a rootfs nor the layers of its image";
+        plugins = 0;
+    }
+    const auto found = read_docker_plugins(root.path());
+    REQUIRE(found);
+    CHECK(found->plugins.size() == plugins);
+    CHECK(found->findings.size() == (finding.empty() ? 0 : 1));
+    if (!finding.empty()) CHECK_THAT(found->findings.at(0), Catch::Contains(finding));
+    for (const ImportablePlugin& plugin : found->plugins) CHECK(plugin.blobs.empty() != has_blobs);
+}
+
+TEST_CASE("what a plugin shows to the host is imported with it", "[managed]") {
+    const StateRoot root;
+    write_todays(root);
+    fs::create_directories(root.plugins(kId + "/propagated-mount"));
+    const auto found = read_docker_plugins(root.path());
+    REQUIRE(found);
+    CHECK(found->plugins.at(0).propagated_mount == root.plugins(kId + "/propagated-mount"));
+}
+
+TEST_CASE("an inventory that cannot be read is the end of an import", "[managed]") {
+    const StateRoot root;
+    write_todays(root);
+    SECTION("it is not JSON") {
+        write_file(root.plugins("plugins.json"), "{\n]");
+    }
+    SECTION("it is a directory") {
+        fs::create_directories(root.plugins("plugins.json"));
+    }
+    const auto found = read_docker_plugins(root.path());
+    REQUIRE_FALSE(found);
+    CHECK_THAT(found.error().message, Catch::Contains("/plugins/plugins.json is not "));
 }

@@ -107,6 +107,25 @@ TEST_CASE("an upgrade keeps what the operator set", "[managed]") {
     CHECK(merged.notes[0].find("\"B\" was set to \"b\"") != std::string::npos);
 }
 
+TEST_CASE("a secret that an upgrade drops is not told", "[managed]") {
+    const PluginConfig before = config_of(R"("env":[{"name":"DB_PASSWORD","settable":["value"]},
+        {"name":"DB","settable":["value"]}],"args":{"name":"args","value":[],"settable":["value"]})");
+    const auto settings = apply_arguments(before, PluginSettings::defaults_of(before),
+                                          {"DB_PASSWORD=hunter2", "DB=db://u:hunter2@h", "args=--token hunter2"});
+    REQUIRE(settings);
+    const MergedSettings merged = merge_for_upgrade(before, *settings, config_of(R"("description":"new")"));
+    REQUIRE(merged.notes.size() == 3);
+    CHECK(merged.notes[0].starts_with("env \"DB_PASSWORD\" was set to \"********\"; "));
+    for (const std::string& note : merged.notes) CHECK(note.find("hunter2") == std::string::npos);
+}
+
+TEST_CASE("what inspect shows in place of a secret is no value", "[managed]") {
+    const PluginConfig config = config_of(R"("env":[{"name":"TOKEN","value":"x","settable":["value"]}])");
+    CHECK(error_of(config, {"TOKEN=********"}) ==
+          "the value of \"TOKEN\" has ******** where inspect hides a secret; give it as it is to be");
+    CHECK(apply_arguments(config, PluginSettings::defaults_of(config), {"TOKEN=*"}));
+}
+
 TEST_CASE("an upgrade takes new defaults where nothing was set", "[managed]") {
     const PluginConfig before = config_of(kMembers);
     const PluginConfig after = config_of(R"(

@@ -59,7 +59,7 @@ std::shared_ptr<Upstream> connected(ThreadContext& context, const Plugin& plugin
 }  // namespace
 
 TEST_CASE("the connection used last is taken first", "[proxy]") {
-    ThreadContext context{16, std::chrono::seconds{30}};
+    ThreadContext context{16, std::chrono::seconds{30}, std::chrono::seconds{600}};
     const Plugin plugin;
     IdlePool pool{context, [](const auto&) {}};
     CHECK(pool.take() == nullptr);
@@ -73,7 +73,7 @@ TEST_CASE("the connection used last is taken first", "[proxy]") {
 }
 
 TEST_CASE("connections that nobody needed for a period are closed, but for one", "[proxy]") {
-    ThreadContext context{16, std::chrono::seconds{30}};
+    ThreadContext context{16, std::chrono::seconds{30}, std::chrono::seconds{600}};
     const Plugin plugin;
     IdlePool pool{context, [](const auto&) {}};
     for (int i = 0; i < 6; ++i) pool.put(connected(context, plugin));
@@ -92,7 +92,7 @@ TEST_CASE("connections that nobody needed for a period are closed, but for one",
 }
 
 TEST_CASE("the end of an idle connection is told once", "[proxy]") {
-    ThreadContext context{16, std::chrono::seconds{30}};
+    ThreadContext context{16, std::chrono::seconds{30}, std::chrono::seconds{600}};
     const Plugin plugin;
     int told = 0;
     IdlePool pool{context, [&](const auto& target) {

@@ -30,6 +30,8 @@ TEST_CASE("what a registry's errors mean", "[registry]") {
     CHECK(told(400, R"({"errors":[{"code":"DENIED"}]})").kind == Kind::denied);
     CHECK(told(400, R"({"message":"odd"})").message == "h answers 400: it refuses the request: odd");
     CHECK(told(400, "").kind == Kind::invalid);
+    CHECK(error_of({401, {}, {}}, R"({"message":"no u:hunter2, \u0068unter2"})", "h", true, {"hunter2"}).message ==
+          "h answers 401: wrong user name or password: no u:********, ********");
     for (const unsigned status : {408U, 429U, 500U, 502U, 503U, 504U}) {
         CHECK(told(status, "").kind == Kind::unreachable);
         CHECK(told(status, "").transient);

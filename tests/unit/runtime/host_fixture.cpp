@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
 #include "daemon/managed/privileges.h"
 #include "daemon/runtime/cancellation.h"
@@ -27,8 +29,9 @@ std::string process_with_argument(const std::string& text) {
         const std::string name = entry.path().filename();
         if (name.find_first_not_of("0123456789") != std::string::npos) continue;
         std::ifstream in{entry.path() / "cmdline", std::ios::binary};
-        const std::string line{std::istreambuf_iterator<char>{in}, {}};
-        if (line.find(text) != std::string::npos) return name;
+        std::ostringstream line;
+        line << in.rdbuf();  // which fails, and does not throw, where the process ends meanwhile (ESRCH)
+        if (line.str().find(text) != std::string::npos) return name;
     }
     return {};
 }
