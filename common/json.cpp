@@ -31,15 +31,18 @@ JsonError locate(std::string_view text, std::size_t offset, std::string message)
 
 Result<rapidjson::Document, JsonError> parse_json(std::string_view text, TrailingCommas commas) {
     constexpr unsigned kStrict = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+    rapidjson::MemoryStream input{text.data(), text.size()};  // unlike others it passes over no byte order mark
     rapidjson::Document document;
     if (commas == TrailingCommas::accepted) {
-        document.Parse<kStrict | rapidjson::kParseTrailingCommasFlag>(text.data(), text.size());
+        document.ParseStream<kStrict | rapidjson::kParseTrailingCommasFlag>(input);
     } else {
-        document.Parse<kStrict>(text.data(), text.size());
+        document.ParseStream<kStrict>(input);
     }
     if (document.HasParseError()) {
         return fail(locate(text, document.GetErrorOffset(), rapidjson::GetParseError_En(document.GetParseError())));
     }
+    // RapidJSON takes a NUL for the end: another reader would see what follows.
+    if (input.Tell() < text.size()) return fail(locate(text, input.Tell(), "The document contains a NUL byte."));
     return document;
 }
 

@@ -190,6 +190,25 @@ ControlReply too_many_watchers(std::size_t limit) {
                                   limit));
 }
 
+ControlReply too_much_unread(std::size_t limit) {
+    return reply(
+        503, fmt::format("answers that clients have not read take {} MiB, which is the limit: try again", limit >> 20));
+}
+
+ControlReply too_many_jobs_of_user(uid_t user, std::size_t count, std::size_t limit) {
+    return reply(503,
+                 fmt::format("user {} has {} long calls (transfers, installations, starts of plugins) running, which "
+                             "is its share of {}: try again when one of them has ended",
+                             user, count, limit));
+}
+
+ControlReply too_many_watchers_of_user(uid_t user, std::size_t count, std::size_t limit) {
+    return reply(503,
+                 fmt::format("user {} has {} connections that watch events or hold leases, which is its share of {}: "
+                             "close one and try again",
+                             user, count, limit));
+}
+
 ControlReply no_answer_in_time(std::chrono::milliseconds waited) {
     return reply(
         503, fmt::format("brokerd's core gave no answer within {} ms: try again, and look into brokerd's log if this "

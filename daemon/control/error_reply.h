@@ -55,8 +55,12 @@ namespace brokerd::error_reply {
 [[nodiscard]] ControlReply too_many_leases(const Error& problem);          // 503
 
 // brokerd
-[[nodiscard]] ControlReply too_many_jobs(std::size_t limit);                     // 503
-[[nodiscard]] ControlReply too_many_watchers(std::size_t limit);                 // 503
+[[nodiscard]] ControlReply too_many_jobs(std::size_t limit);      // 503
+[[nodiscard]] ControlReply too_many_watchers(std::size_t limit);  // 503
+[[nodiscard]] ControlReply too_much_unread(std::size_t limit);    // 503
+// The same of one user, who has as many as its share of `limit` is. 503
+[[nodiscard]] ControlReply too_many_jobs_of_user(uid_t user, std::size_t count, std::size_t limit);
+[[nodiscard]] ControlReply too_many_watchers_of_user(uid_t user, std::size_t count, std::size_t limit);
 [[nodiscard]] ControlReply no_answer_in_time(std::chrono::milliseconds waited);  // 503
 [[nodiscard]] ControlReply internal_error(std::string_view why);                 // 500
 

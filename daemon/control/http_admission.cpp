@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "common/os/process_facts.h"
 #include "common/os/system_error.h"
@@ -13,7 +14,8 @@
 // Who gets a place when all are taken, of connections or of jobs. A client may be stopped, broken or malicious, and all
 // that it then costs the others must be a moment. So whoever keeps the server waiting for longest makes room for
 // somebody new; as each is left alone for a while first (Limits::owing, Limits::resting), somebody new waits for that
-// while at most. What the server itself is busy with, as jobs that have all they need, makes no room.
+// while at most. What the server itself is busy with, as jobs that have all they need, makes no room, and streams make
+// none: of those a user other than root has no more than a share (UserShares).
 
 namespace brokerd {
 namespace {
@@ -69,6 +71,7 @@ void HttpServer::add(UniqueFd socket) {
     auto connection = std::make_unique<HttpConnection>(++last_id_, std::move(socket));
     try {
         const PeerCredentials peer = peer_credentials(connection->descriptor());
+        connection->user = peer.uid;
         if (!policy_.allows(peer)) connection->refused = peer.describe();
     } catch (const std::exception& error) {
         log_warning("control socket: who is connecting? {}", error.what());
@@ -99,10 +102,11 @@ void HttpServer::wake_at(std::optional<Clock::time_point> time) {
 
 /// From now on it is the client's turn.
 void HttpServer::await_client(HttpConnection& connection) {
+    connection.awaited_since = Clock::now();
     const bool rests =
         connection.state == HttpConnection::State::receiving && connection.exchange != 0 && !connection.has_begun();
-    waiting_.wait_for(connection.id(), rests ? WaitingClients::Kind::resting : WaitingClients::Kind::owing,
-                      Clock::now());
+    waiting_.wait_for(connection.id(), connection.user,
+                      rests ? WaitingClients::Kind::resting : WaitingClients::Kind::owing, connection.awaited_since);
 }
 
 /// Ends the connection that has kept the server waiting for longest. False where there is none that may be ended yet.
@@ -112,6 +116,27 @@ bool HttpServer::make_room() {
         if (give_up(*connections_.at(*id))) return true;
     }
     return false;
+}
+
+/// Room in memory: answers are whole before they are sent, and those that nobody takes must not add up.
+bool HttpServer::make_room_for(std::size_t answer) {
+    if (answer <= kSmallAnswer) return true;
+    const auto late = Clock::now() - limits_.owing;
+    while (unread_ > 0 && unread_ + answer > limits_.unread) {
+        HttpConnection* longest = nullptr;
+        for (const auto& [id, connection] : connections_) {
+            if (connection->unread == 0 || connection->awaited_since > late) continue;
+            if (longest == nullptr || connection->awaited_since < longest->awaited_since) longest = connection.get();
+        }
+        if (longest == nullptr) return false;
+        close(*longest);
+    }
+    return true;
+}
+
+void HttpServer::charge_answer(HttpConnection& connection, std::size_t bytes) noexcept {
+    unread_ += bytes;
+    unread_ -= std::exchange(connection.unread, bytes);
 }
 
 /// A client that begins to send at this very moment must not lose its call: from here on its write fails, and nothing
@@ -158,7 +183,7 @@ bool HttpServer::give_up_job(Clock::time_point now) {
     while (const auto id = starved_jobs_.first(now)) {
         HttpConnection& connection = *connections_.at(*id);
         if (!connection.input.empty() || connection.has_unread()) {  // it is the job's turn
-            starved_jobs_.wait_for(*id, WaitingClients::Kind::owing, now);
+            starved_jobs_.wait_for(*id, connection.user, WaitingClients::Kind::owing, now);
             continue;
         }
         end_body(connection, BodyState::too_slow);

@@ -63,6 +63,9 @@ public:
     std::uint32_t registered = 0;               ///< what epoll waits for at present
     std::uint64_t exchange = 0;                 ///< the number of the request in flight
     std::chrono::milliseconds reply_within{};   ///< how long its handler may take
+    Clock::time_point awaited_since{};          ///< its client, if it is its turn
+    std::size_t unread = 0;                     ///< of its answer, as the server counts it
+    uid_t user = 0;                             ///< the peer's
     std::string refused;                        ///< who the peer is, where it may not be here
     bool to_head = false;                       ///< the request in flight is a HEAD
     bool chunked = true;                        ///< a stream may be chunked (HTTP/1.1)
@@ -75,6 +78,7 @@ public:
     bool expects_continue = false;              ///< of the request in flight; not answered yet
     bool awaits_body = false;                   ///< the job's pipe has room
     std::uint64_t body_noted = 0;               ///< how much of it had come when its client was last found quick enough
+    std::uint64_t body_timed = 0;               ///< the same when its deadline was set
     bool pipe_watched = false;                  ///< epoll waits for room in the job's pipe
 
 private:

@@ -22,6 +22,12 @@ constexpr int kPiecesAtOnce = 8;
 void HttpServer::start_job(const Exchange& exchange, JobWork work) {
     HttpConnection* connection = find(exchange);
     if (connection == nullptr || connection->state != HttpConnection::State::answering) return;
+    if (!job_shares_.is_full() && !job_shares_.has_room(connection->user)) {
+        return send_reply(
+            *connection,
+            error_reply::too_many_jobs_of_user(connection->user, job_shares_.of(connection->user), limits_.jobs),
+            connection->keep_alive);
+    }
     // Whoever comes when all places are taken waits where there are clients that may be given up. Otherwise it is
     // refused: nobody would see why nothing happens, and what is waited for may take hours.
     if (!has_room_for_job() && starved_jobs_.empty()) {
@@ -40,13 +46,15 @@ void HttpServer::begin_job(HttpConnection& connection, WaitingJob job) {
             mailbox_, job.exchange, connection.descriptor(),
             JobLink::Settings{connection.to_head, connection.chunked, connection.keep_alive,
                               connection.expects_continue && !body_is_whole, body_is_whole, limits_.write_stall});
-        jobs_.emplace(job.exchange.number(), RunningJob{link});
+        jobs_.emplace(job.exchange.number(), RunningJob{link, connection.user});
+        job_shares_.take(connection.user);
         job_threads_->submit([link, work = std::move(job.work)](int) { run_job(link, work); });
         connection.job = link;
         // The job will ask for it at once.
-        if (!body_is_whole) starved_jobs_.wait_for(connection.id(), WaitingClients::Kind::owing, Clock::now());
+        if (!body_is_whole)
+            starved_jobs_.wait_for(connection.id(), connection.user, WaitingClients::Kind::owing, Clock::now());
     } catch (const std::exception& error) {
-        jobs_.erase(job.exchange.number());
+        forget_job(job.exchange.number());
         log_error("control socket: a job cannot be started: {}", error.what());
         return send_reply(connection, error_reply::internal_error(error.what()), connection.keep_alive);
     }
@@ -89,8 +97,17 @@ void HttpServer::move_body(HttpConnection& connection) {
     const bool was_awaited = std::exchange(connection.awaits_body, step != BodyPump::Step::full);
     note_progress(connection, was_awaited);
     watch_pipe(connection, !connection.awaits_body);
-    set_deadline(connection, connection.awaits_body ? std::optional{limits_.body} : std::nullopt);
+    limit_body(connection, was_awaited);
     update_interest(connection);
+}
+
+/// A client that drips is as late as one that sends nothing.
+void HttpServer::limit_body(HttpConnection& connection, bool was_awaited) {
+    if (!connection.awaits_body) return set_deadline(connection, std::nullopt);
+    const std::uint64_t moved = connection.pump->moved();
+    if (was_awaited && connection.deadline && moved - connection.body_timed < kBodyProgress) return;
+    connection.body_timed = moved;
+    set_deadline(connection, limits_.body);
 }
 
 /// For when somebody else needs the job's place.
@@ -99,7 +116,7 @@ void HttpServer::note_progress(HttpConnection& connection, bool was_awaited) {
     const std::uint64_t moved = connection.pump->moved();
     if (was_awaited && moved - connection.body_noted < kBodyProgress) return;
     connection.body_noted = moved;
-    starved_jobs_.wait_for(connection.id(), WaitingClients::Kind::owing, Clock::now());
+    starved_jobs_.wait_for(connection.id(), connection.user, WaitingClients::Kind::owing, Clock::now());
 }
 
 void HttpServer::on_pipe(Exchange::Id id, std::uint32_t events) {
@@ -132,9 +149,14 @@ void HttpServer::conclude(const Exchange& exchange, const JobConclusion& conclus
 }
 
 void HttpServer::job_ended(const Exchange& exchange) {
-    const auto ended = jobs_.find(exchange.number());
+    forget_job(exchange.number());
+}
+
+void HttpServer::forget_job(Exchange::Id number) {
+    const auto ended = jobs_.find(number);
     if (ended == jobs_.end()) return;
     if (ended->second.is_given_up) --given_up_jobs_;
+    job_shares_.give_back(ended->second.user);
     jobs_.erase(ended);
 }
 

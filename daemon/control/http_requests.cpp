@@ -136,11 +136,15 @@ bool HttpServer::open_stream(const Exchange& exchange, const std::string& conten
                              StreamEnd end) {
     HttpConnection* connection = find(exchange);
     if (connection == nullptr || connection->state != HttpConnection::State::answering) return false;
-    if (streams_ >= limits_.streams) {
-        send_reply(*connection, error_reply::too_many_watchers(limits_.streams), connection->keep_alive);
+    if (!streams_.has_room(connection->user)) {
+        const ControlReply refused = streams_.is_full()
+                                         ? error_reply::too_many_watchers(limits_.streams)
+                                         : error_reply::too_many_watchers_of_user(
+                                               connection->user, streams_.of(connection->user), limits_.streams);
+        send_reply(*connection, refused, connection->keep_alive);
         return false;
     }
-    ++streams_;
+    streams_.take(connection->user);
     connection->state = HttpConnection::State::streaming;
     connection->stream_closed = std::move(closed);
     // Where we have ended the client's sending ourselves, its end tells nothing.
@@ -180,7 +184,7 @@ void HttpServer::end_stream_within(const Exchange& exchange, std::chrono::millis
 /// What is still to be sent of it is, as of any answer.
 void HttpServer::end_stream(HttpConnection& connection) {
     const std::function<void()> closed = std::exchange(connection.stream_closed, nullptr);
-    --streams_;
+    streams_.give_back(connection.user);
     connection.ends_with_input = false;
     connection.state = HttpConnection::State::replying;
     connection.keep_alive = connection.keep_alive && connection.chunked;
@@ -199,7 +203,12 @@ void HttpServer::refuse(HttpConnection& connection, const ControlReply& reply) {
 void HttpServer::send_reply(HttpConnection& connection, const ControlReply& reply, bool keep_alive) {
     // What is left of a body that nobody has read would be taken for the next request.
     connection.keep_alive = keep_alive && (!connection.pump || connection.pump->is_done());
-    connection.queue(to_bytes(reply, connection.to_head, connection.keep_alive));
+    std::string bytes = to_bytes(reply, connection.to_head, connection.keep_alive);
+    if (!make_room_for(bytes.size())) {
+        bytes = to_bytes(error_reply::too_much_unread(limits_.unread), connection.to_head, connection.keep_alive);
+    }
+    charge_answer(connection, bytes.size() > kSmallAnswer ? bytes.size() : 0);
+    connection.queue(bytes);
     connection.state = HttpConnection::State::replying;
     set_deadline(connection, limits_.write_stall);
     await_client(connection);
@@ -230,6 +239,7 @@ void HttpServer::write_on(HttpConnection& connection) {
 }
 
 void HttpServer::replied(HttpConnection& connection) {
+    charge_answer(connection, 0);
     connection.to_head = false;
     if (!connection.keep_alive) {
         // Closing with bytes unread would reset the connection under the answer.
@@ -249,9 +259,10 @@ void HttpServer::replied(HttpConnection& connection) {
 
 void HttpServer::close(HttpConnection& connection) {
     const std::function<void()> closed = std::move(connection.stream_closed);
-    if (connection.state == HttpConnection::State::streaming) --streams_;
+    if (connection.state == HttpConnection::State::streaming) streams_.give_back(connection.user);
     if (connection.state == HttpConnection::State::working) end_body(connection, BodyState::cut_off);
     set_deadline(connection, std::nullopt);
+    charge_answer(connection, 0);
     waiting_.forget(connection.id());
     waiting_jobs_.erase(connection.exchange);
     // A job has a descriptor of its own for this connection, which would go on to wake us up.

@@ -56,6 +56,8 @@ HttpServer::HttpServer(UniqueFd listening_socket, PeerPolicy policy, Limits limi
       limits_{limits},
       mailbox_{std::make_shared<Mailbox<HttpServer&>>()},
       epoll_{epoll_create1(EPOLL_CLOEXEC)},
+      streams_{limits.streams, policy.own_uid},
+      job_shares_{limits.jobs, policy.own_uid},
       waiting_{limits.owing, limits.resting},
       starved_jobs_{limits.owing, limits.resting},
       last_id_{kMailbox} {

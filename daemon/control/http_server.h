@@ -22,6 +22,7 @@
 #include "daemon/control/job_link.h"
 #include "daemon/control/peer_credentials.h"
 #include "daemon/control/peer_process.h"
+#include "daemon/control/user_shares.h"
 #include "daemon/control/waiting_clients.h"
 #include "daemon/control/worker_pool.h"
 #include "daemon/loop/mailbox.h"
@@ -42,14 +43,18 @@ public:
         /// Beyond it, the client that has kept the server waiting for longest makes room for a new one (see
         /// WaitingClients); where there is none, clients wait in the backlog. Streams do not count.
         std::size_t connections = 1024;
-        std::size_t streams = 1024;                            ///< beyond it, open_stream() refuses
+        std::size_t streams = 1024;  ///< beyond it, or beyond its user's share (UserShares), open_stream() refuses
         std::size_t stream_backlog = std::size_t{256} * 1024;  ///< bytes that a stream's client may leave unread
+        /// Bytes of answers that clients have not taken yet, of all together; answers up to kSmallAnswer do not count.
+        /// Beyond it, the client that has taken nothing for longest is closed; where none is late, the next answer is
+        /// an error.
+        std::size_t unread = std::size_t{128} * 1024 * 1024;
         /// At the same time, each with a thread. Beyond it, the client that is slowest to send a job its body makes
-        /// room; where there is none, start_job() refuses.
+        /// room; where there is none, and beyond a user's share, start_job() refuses.
         std::size_t jobs = 128;
         std::chrono::milliseconds head{10'000};  ///< from the first byte of a request to the end of its head
-        std::chrono::milliseconds body{
-            60'000};  ///< from there to the end of its body; for a job that reads it: without a byte
+        /// From there to the end of its body; for a job that reads it: without another kBodyProgress.
+        std::chrono::milliseconds body{60'000};
         std::chrono::milliseconds reply{30'000};        ///< for the handler, unless it asks for more
         std::chrono::milliseconds write_stall{30'000};  ///< an answer of which the client takes nothing, a job's too
         std::chrono::milliseconds idle{300'000};        ///< between two requests
@@ -60,8 +65,10 @@ public:
         std::chrono::milliseconds linger{2'000};   ///< for a client to read the last answer and close
     };
 
-    /// Ours: whoever sends less of it within Limits::owing is slow.
+    /// Ours: whoever sends less of it within Limits::owing is slow, and within Limits::body too slow.
     static constexpr std::uint64_t kBodyProgress = std::uint64_t{16} * 1024;
+
+    static constexpr std::size_t kSmallAnswer = std::size_t{64} * 1024;
 
     /// Called on the server's thread, must not wait. Exceptions become 500.
     using Handler = std::function<void(const ControlRequest& request, Exchange exchange)>;
@@ -126,6 +133,7 @@ private:
     };
     struct RunningJob {
         std::shared_ptr<JobLink> link;
+        uid_t user = 0;
         bool is_given_up = false;  ///< its place is another one's already
     };
 
@@ -135,7 +143,7 @@ private:
     void accept_some();
     void add(UniqueFd socket);
     void admit();
-    [[nodiscard]] bool is_full() const { return connections_.size() - streams_ >= limits_.connections; }
+    [[nodiscard]] bool is_full() const { return connections_.size() - streams_.taken() >= limits_.connections; }
     [[nodiscard]] bool make_room();
     [[nodiscard]] bool give_up(HttpConnection& connection);
     void tell_of_descriptors(int problem);
@@ -151,6 +159,8 @@ private:
     void take_head(HttpConnection& connection);
     void handle(HttpConnection& connection, const ControlRequest& request);
     void send_reply(HttpConnection& connection, const ControlReply& reply, bool keep_alive);
+    [[nodiscard]] bool make_room_for(std::size_t answer);
+    void charge_answer(HttpConnection& connection, std::size_t bytes) noexcept;
     void write_on(HttpConnection& connection);
     void end_stream(HttpConnection& connection);
     void replied(HttpConnection& connection);
@@ -162,7 +172,9 @@ private:
     [[nodiscard]] bool has_room_for_job() const { return jobs_.size() - given_up_jobs_ < limits_.jobs; }
     [[nodiscard]] bool give_up_job(Clock::time_point now);
     void begin_job(HttpConnection& connection, WaitingJob job);
+    void forget_job(Exchange::Id number);
     void note_progress(HttpConnection& connection, bool was_awaited);
+    void limit_body(HttpConnection& connection, bool was_awaited);
     void on_pipe(Exchange::Id id, std::uint32_t events);
     void watch_pipe(HttpConnection& connection, bool on);
 
@@ -181,7 +193,9 @@ private:
     UniqueFd epoll_;
     Connections connections_;
     std::set<std::pair<Clock::time_point, Exchange::Id>> deadlines_;
-    std::size_t streams_ = 0;
+    std::size_t unread_ = 0;  ///< see Limits::unread
+    UserShares streams_;
+    UserShares job_shares_;                              ///< of jobs_
     WaitingClients waiting_;                             ///< the connections that are receiving, replying or draining
     std::unordered_map<Exchange::Id, RunningJob> jobs_;  ///< by the number of the request
     std::size_t given_up_jobs_ = 0;                      ///< of these

@@ -110,6 +110,8 @@ PluginEnv read_variable(const JsonField& field) {
     field.member("settable").read(env.settable);
     if (env.name.empty()) field.member("name").refuse("must not be empty");
     if (env.name.find('=') != std::string::npos) field.member("name").refuse("must not contain \"=\"");
+    if (env.value && env.name.size() + 1 + env.value->size() > kMaxConfigText)  // they become one text of the settings
+        field.member("value").refuse(fmt::format("is longer than {} bytes with its name", kMaxConfigText));
     check_settable(field.member("settable"), env.settable, "value");
     return env;
 }

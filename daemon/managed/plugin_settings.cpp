@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/secrets.h"
 #include "daemon/managed/config_parts.h"
 #include "daemon/managed/json_field.h"
 
@@ -72,6 +73,16 @@ void PluginSettings::write_docker_json(JsonWriter& writer) const {
     write_key(writer, "Mounts");
     brokerd::write_docker_json(writer, mounts);
     writer.EndObject();
+}
+
+std::vector<std::string> secret_values(const PluginSettings& settings) {
+    std::vector<std::string> values;
+    for (const std::string& variable : settings.env) {
+        const std::size_t equals = variable.find('=');
+        if (equals == std::string::npos || !sounds_secret(std::string_view{variable}.substr(0, equals))) continue;
+        values.push_back(variable.substr(equals + 1));
+    }
+    return values;
 }
 
 }  // namespace brokerd

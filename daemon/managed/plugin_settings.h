@@ -30,6 +30,9 @@ struct PluginSettings {
     friend bool operator==(const PluginSettings&, const PluginSettings&) = default;
 };
 
+/// The values of variables whose names sound secret.
+[[nodiscard]] std::vector<std::string> secret_values(const PluginSettings& settings);
+
 /// `settings` with all of `arguments` applied, or, where one of them is wrong, the reason: nothing is half done.
 /// An argument is NAME[.FIELD][=VALUE] as in `docker plugin set`: the field is what follows the last dot; without a
 /// field the only settable one is meant; names are looked for among env, mounts, devices and args, in this order. The

@@ -111,14 +111,14 @@ Result<bool> set_args(const PluginArgs& args, const Argument& argument, PluginSe
     std::vector<std::string> words;
     std::string_view rest = argument.value;
     while (!rest.empty()) {
-        if (words.size() == kMaxConfigItems)
-            return fail(fmt::format("\"{}\" has more than {} words", argument.shown(), kMaxConfigItems));
         const std::size_t space = rest.find(' ');
         words.emplace_back(rest.substr(0, space));
         if (space == std::string_view::npos) break;
         rest.remove_prefix(space + 1);
         if (rest.empty()) words.emplace_back();  // a space at the end begins one more word, as with Docker
     }
+    if (words.size() > kMaxConfigItems)
+        return fail(fmt::format("\"{}\" has more than {} words", argument.shown(), kMaxConfigItems));
     settings.args = NullableList<std::string>{std::move(words)};
     return true;
 }

@@ -76,7 +76,13 @@ void PluginStore::index() {
 }
 
 Result<bool, StoreError> PluginStore::commit(Entries entries) {
-    const auto replaced = plugins_.replace(kInventory, plugins_file_bytes(entries, kept_), Durability::durable);
+    const std::string bytes = plugins_file_bytes(entries, kept_);
+    if (bytes.size() > max_inventory_) {  // no start could read it again
+        return refuse(Kind::system, fmt::format("{}/{} would have {} bytes, and {} are the limit: remove plugins that "
+                                                "are not needed",
+                                                plugins_.path(), kInventory, bytes.size(), max_inventory_));
+    }
+    const auto replaced = plugins_.replace(kInventory, bytes, Durability::durable);
     const auto identity = plugins_.identity(kInventory);
     if (!replaced) {
         // The new file may be in place, only not surely on the disk: the old one goes back, as well as it can be done.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
@@ -60,7 +61,9 @@ public:
 
     /// Opens STATE/plugins, which is made if necessary and private (0700) from now on, and recovers. What is odd is a
     /// finding; an error is only what keeps everything from working. A read-only file system is a finding.
-    [[nodiscard]] static Result<Opened> open(const std::string& state_root, TreeRemover remover);
+    /// A change that would make plugins.json longer than `max_inventory` is refused; tests make it smaller.
+    [[nodiscard]] static Result<Opened> open(const std::string& state_root, TreeRemover remover,
+                                             std::size_t max_inventory = kMaxPluginsFileBytes);
 
     PluginStore(PluginStore&&) noexcept;
     PluginStore& operator=(PluginStore&&) noexcept;
@@ -141,6 +144,7 @@ private:
     StateDirectory plugins_;
     std::shared_ptr<const UniqueFd> tmp_;
     TreeRemover remover_;
+    std::size_t max_inventory_ = kMaxPluginsFileBytes;
     Entries entries_;
     std::vector<std::pair<std::string, std::string>> kept_;  ///< unreadable entries
     std::map<std::string, std::string, std::less<>> ids_by_name_;

@@ -247,7 +247,8 @@ private:
     bool dirty_ = false;
 };
 
-Result<PluginStore::Opened> PluginStore::open(const std::string& state_root, TreeRemover remover) {
+Result<PluginStore::Opened> PluginStore::open(const std::string& state_root, TreeRemover remover,
+                                              std::size_t max_inventory) {
     const auto root = StateDirectory::open(state_root);
     if (!root) return fail(root.error());
     auto plugins = StateDirectory::open(state_root + "/plugins");
@@ -264,6 +265,7 @@ Result<PluginStore::Opened> PluginStore::open(const std::string& state_root, Tre
     UniqueFd tmp{::openat(plugins->fd(), kTmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
     if (!tmp) return fail(disk_error("open the directory", tmp_path, errno));
     PluginStore store{std::move(*plugins), std::make_shared<const UniqueFd>(std::move(tmp)), std::move(remover)};
+    store.max_inventory_ = max_inventory;
     Recovery recovery{store};
     const auto opened = recovery.open();
     if (!opened) return fail(opened.error().message);

@@ -174,8 +174,7 @@ bool answer_tells_paths(std::string_view path) noexcept {
 Result<std::string> rewrite_mountpoints(const PathRewrite& paths, std::string_view body) {
     constexpr unsigned kStrict =
         rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag;
-    rapidjson::MemoryStream bytes{body.data(), body.size()};
-    rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> input{bytes};
+    rapidjson::MemoryStream input{body.data(), body.size()};
     rapidjson::StringBuffer written;
     JsonWriter writer{written};
     PathFilter filter{paths, writer};
@@ -186,6 +185,8 @@ Result<std::string> rewrite_mountpoints(const PathRewrite& paths, std::string_vi
         return fail(fmt::format("it is not valid JSON (at byte {}: {})", result.Offset(),
                                 rapidjson::GetParseError_En(result.Code())));
     }
+    // RapidJSON takes a NUL for the end.
+    if (input.Tell() < body.size()) return fail(fmt::format("it is not valid JSON (at byte {}: a NUL)", input.Tell()));
     return std::string{written.GetString(), written.GetSize()};
 }
 

@@ -1,7 +1,9 @@
 #include "daemon/proxy/route_slot.h"
 
+#include <malloc.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -18,6 +20,9 @@ constexpr int kAcceptsPerTurn = 32;
 constexpr std::chrono::seconds kWarningPause{10};
 /// Between two that it has as many clients as it may, or that one takes no answer: that may be what it always has.
 constexpr std::chrono::minutes kFullPause{10};
+/// So many clients are many; when three of four have gone, it is for good after this time.
+constexpr std::size_t kManyClients = 1024;
+constexpr std::chrono::seconds kEbb{1};
 
 void warn_of_limit(const std::string& plugin, const std::string& what) {
     log_entry({LogLevel::warning,
@@ -204,11 +209,21 @@ void RouteSlot::note_lacking(const std::string& capability) {
     reports_.lacking(route_->id, capability);
 }
 
+/// What thousands of connections took lies about in the heap, and the allocator gives back by itself only what lies at
+/// its end.
+void RouteSlot::Ebb::on_deadline() {
+    peak = 0;
+    ::malloc_trim(0);
+}
+
 void RouteSlot::note_closed(Client& client) {
     const auto found = clients_.find(&client);
     if (found == clients_.end()) return;
     context_.loop.retire(std::move(found->second));
+    ebb_.peak = std::max(ebb_.peak, clients_.size());
     clients_.erase(found);
+    if (ebb_.peak >= kManyClients && clients_.size() < ebb_.peak / 4 && !ebb_.is_linked())
+        context_.deadlines.set(ebb_, kEbb);
     if (clients_.empty() && drained_) context_.loop.post(std::exchange(drained_, {}));
     if (emptied_) {
         if (clients_.empty()) context_.loop.post(emptied_);

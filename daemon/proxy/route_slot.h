@@ -92,6 +92,14 @@ private:
         std::shared_ptr<const UniqueFd> socket_;
     };
 
+    /// Comes when most of many clients have gone.
+    class Ebb final : public Deadline {
+    public:
+        void on_deadline() override;
+
+        std::size_t peak = 0;  ///< of clients, since it came last
+    };
+
     [[nodiscard]] bool is_full() const noexcept { return clients_.size() >= context_.clients_per_socket; }
     void listen();
     void stop_listening();
@@ -118,6 +126,7 @@ private:
     std::function<void()> emptied_;
     std::function<void()> drained_;
     bool draining_ = false;
+    Ebb ebb_;
 };
 
 }  // namespace brokerd

@@ -7,6 +7,7 @@
 
 #include "common/duration_text.h"
 #include "common/plugin_name.h"
+#include "common/secrets.h"
 
 namespace brokerd {
 namespace {
@@ -139,14 +140,16 @@ void Supervisor::Supervised::on_started(Result<std::unique_ptr<RunningPlugin>> r
 void Supervisor::Supervised::on_no_start(const std::string& reason, bool adopted) {
     if (undo_launch_) return settle();
     if (adopted) return launch({});  // it ended while nobody looked: as if brokerd had found nothing at its start
-    if (mode_ == Mode::trial) return give_up(reason);
-    wait(Phase::failed, reason);
+    const std::string shown = without_its_secrets(reason);
+    if (mode_ == Mode::trial) return give_up(shown);
+    wait(Phase::failed, shown);
 }
 
 void Supervisor::Supervised::on_ended(PluginExit exit) {
     timer_.reset();
     plugin_.reset();
     if (exit.at == std::chrono::system_clock::time_point{}) exit.at = owner_.scheduler_.wall_clock();
+    exit.last_words = without_its_secrets(std::move(exit.last_words));
     const std::string reason = end_text(exit);
     run_.last_exit = std::move(exit);
     run_.pid = 0;
@@ -226,6 +229,10 @@ void Supervisor::Supervised::settled() {
     } else if (wanted_) {
         launch({});
     }
+}
+
+std::string Supervisor::Supervised::without_its_secrets(std::string text) const {
+    return record_ ? without(std::move(text), secret_values(record_->settings)) : text;
 }
 
 std::string Supervisor::Supervised::end_text(const PluginExit& exit) const {

@@ -64,6 +64,8 @@ private:
     void settle();
     void settled();
 
+    /// Events and lists repeat what the plugin said last; it may have said a password of its settings.
+    [[nodiscard]] std::string without_its_secrets(std::string text) const;
     [[nodiscard]] std::string end_text(const PluginExit& exit) const;
     [[nodiscard]] std::string stuck_text() const;
     void start_timer(std::chrono::milliseconds delay, void (Supervised::*then)());

@@ -1,7 +1,9 @@
 """Limits: at the limit, one beyond, and back."""
 
 import concurrent.futures
+import pathlib
 import random
+import re
 import selectors
 import socket
 import threading
@@ -290,3 +292,29 @@ def test_a_mistake_in_the_settings_stops_the_start_with_one_sentence(broker, dir
     assert problem.startswith("brokerd: ") and "\n" not in problem
     for part in parts:
         assert part in problem
+
+
+# -- of the list of limits --------------------------------------------------------------------------------------------
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+LIST = REPOSITORY / "daemon" / "LIMITS.md"
+
+
+def test_each_test_that_the_list_names_exists():
+    text = LIST.read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(test_\w+\.py)(?:::(test_\w+))?", text))
+    assert len(named) > 40
+    for name, case in sorted(named):
+        found = list((REPOSITORY / "tests").rglob(name))
+        assert len(found) == 1, name
+        assert not case or f"def {case}(" in found[0].read_text(encoding="utf-8"), f"{name}::{case}"
+    for name in sorted(set(re.findall(r"\b\w+_test\.cpp\b", text))):
+        assert list((REPOSITORY / "tests" / "unit").rglob(name)), name
+
+
+def test_each_limit_has_its_place_in_the_list():
+    text = LIST.read_text(encoding="utf-8")
+    constants = {name for source in (REPOSITORY / "daemon").rglob("*") if source.suffix in (".h", ".cpp")
+                 for name in re.findall(r"constexpr [^=;{]*\b(k(?:Max|Most)[A-Z]\w*)", source.read_text(encoding="utf-8"))}
+    assert len(constants) > 80
+    assert sorted(name for name in constants if f"`{name}`" not in text) == []

@@ -3,6 +3,7 @@ argument, nor in a file that others can read. What a plugin itself writes is its
 
 import json
 import os
+import pathlib
 import signal
 import stat
 import subprocess
@@ -12,6 +13,7 @@ from forwarding_proxy import Proxy
 from harness import unix_http
 from harness.journal import Journal
 from harness.managed import install, succeed
+from harness.plugin_images import make_plugin
 from harness.running import create_sample
 from harness.secrets import Planted, processes_below, runtime_that_notes
 from harness.served_image import ServedImage, layer
@@ -45,8 +47,9 @@ def watched(broker, closing, planted):
         if one.process is not None and one.process.running:
             one.stop()
         planted.note("the log", one.process.output() if one.process is not None else "")
-        assert journal.entries
-        planted.note("the journal", json.dumps(journal.entries))
+        ours = [entry for entry in journal.entries if entry["SYSLOG_IDENTIFIER"] == "brokerd"]
+        assert ours
+        planted.note("the journal", json.dumps(ours))
         assert planted.readable(one.state, one.runtime) == []
     assert planted.found() == {}
 
@@ -144,6 +147,19 @@ def test_settings_of_a_plugin(watched, planted, directory, closing, docker):
     succeed(planted.ran(broker.pluginctl("load", "--grant-all-permissions", archive)))
     kept = json.loads(succeed(broker.pluginctl("inspect", "--show-secrets", NAME)))[0]
     assert kept["Settings"] == revealed["Settings"]
+
+
+def test_last_words_of_a_plugin(watched, planted, directory):
+    """What a plugin writes is its own, in its logs; what brokerd repeats of it in events, lists and errors is not."""
+    config, settings, _values = secretive(planted)
+    config["entrypoint"] = ["/bin/busybox", "sh", "-c", 'echo "cannot log in as joe:$DB_PASSWORD at $DATABASE" >&2; exit 3']
+    plugin = make_plugin(directory / "talkative", {**config, "args": {}}, {"bin/busybox": pathlib.Path("/bin/busybox").read_bytes()})
+    (plugin / "rootfs/bin/busybox").chmod(0o755)
+    broker = watched(extra=["--live-restore=false"]).start()
+    succeed(broker.pluginctl("create", NAME, plugin))
+    succeed(broker.pluginctl("set", NAME, *settings[:4]))
+    refused = planted.ran(broker.pluginctl("enable", NAME))
+    assert refused.returncode == 1 and f"cannot log in as joe:{HIDDEN} at postgres://app:{HIDDEN}@db/x" in refused.stderr, refused
 
 
 def test_what_inspect_shows_is_not_set(watched, planted):

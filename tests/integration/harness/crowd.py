@@ -23,8 +23,9 @@ import sys
 import threading
 import time
 
-PAUSE = 1.0  # between two bytes
-HEAD = b"%s HTTP/1.1\r\nHost: plugin\r\nContent-Length: %d\r\n\r\n"
+PAUSE = 1.0  # between two bytes of one connection
+TURNS = 100  # in that time; each is for a part of the connections, so that bytes come evenly
+HEAD = b"%s HTTP/1.1\r\nHost: plugin\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
 
 
 class Members:
@@ -61,8 +62,10 @@ class Members:
             self.epoll.register(member, 0 if self.options.manner == "reading" else select.EPOLLIN)
             self.connected += 1
 
-    def drip(self):
+    def drip(self, turn):
         for number, member in list(self.sockets.items()):
+            if number % TURNS != turn % TURNS:
+                continue
             try:
                 if self.options.manner == "reading":
                     member.recv(1)
@@ -96,12 +99,12 @@ class Members:
     def run(self):
         threading.Thread(target=self.answer_questions, daemon=True).start()
         self.connect()
-        due = time.monotonic()
+        due, turn = time.monotonic(), 0
         while True:
-            if time.monotonic() >= due:
-                self.drip()
-                due = max(due + PAUSE, time.monotonic())
-            self.look(max(0.0, due - time.monotonic()))
+            while time.monotonic() >= due and self.options.manner != "idle":
+                self.drip(turn)
+                due, turn = due + PAUSE / TURNS, turn + 1
+            self.look(max(0.0, due - time.monotonic()) if self.options.manner != "idle" else 1.0)
 
     def answer_questions(self):
         for _line in sys.stdin:

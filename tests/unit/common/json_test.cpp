@@ -16,6 +16,17 @@ TEST_CASE("a trailing comma is refused unless it is asked for", "[common]") {
     CHECK(parse_json(R"({"a": 1,})", TrailingCommas::accepted));
 }
 
+TEST_CASE("nothing may follow JSON, and no byte order mark precede it", "[common]") {
+    using namespace std::string_view_literals;
+    CHECK_FALSE(parse_json("{} x"));
+    CHECK_FALSE(parse_json("\xef\xbb\xbf{}"));
+    const auto document = parse_json("{}\n\0{}"sv);
+    REQUIRE_FALSE(document);
+    CHECK(document.error().line == 2);
+    CHECK(document.error().column == 1);
+    CHECK_FALSE(parse_json("{}\0"sv, TrailingCommas::accepted));
+}
+
 TEST_CASE("nesting as deep as the input is long does not exhaust the stack", "[common]") {
     CHECK_FALSE(parse_json(std::string(1 << 20, '[')));
     const std::string closed = std::string(100'000, '[') + std::string(100'000, ']');

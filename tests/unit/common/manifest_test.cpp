@@ -30,4 +30,8 @@ TEST_CASE("any other answer is rejected with its reason", "[common]") {
     CHECK(reason(R"({"Implements": ["Future"]})").find("Future") != std::string::npos);
     CHECK(reason(R"({"Implements": ["VolumeDriver"],})").find("not JSON") != std::string::npos);
     CHECK(reason(std::string(kMaxManifestBytes + 1, ' ')).find("longer") != std::string::npos);
+    std::string list = R"("VolumeDriver")";
+    for (int i = 1; i < 64; ++i) list += R"(,"VolumeDriver")";
+    CHECK(Manifest::parse(R"({"Implements": [)" + list + "]}"));
+    CHECK(reason(R"({"Implements": [)" + list + R"(,"VolumeDriver"]})").find("more than 64") != std::string::npos);
 }

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -10,6 +9,7 @@
 #include <thread>
 
 #include "tests/unit/control/job_fixture.h"
+#include "tests/unit/no_more_descriptors.h"
 
 // Who gets a place when all are taken.
 
@@ -52,21 +52,6 @@ std::chrono::microseconds processor_time() {
 bool is_answered(Client& client) try { return client.receive().status == 200; } catch (const std::runtime_error&) {
     return false;
 }
-
-/// From here on the process gets no more descriptors, until the end of this.
-class NoMoreDescriptors {
-public:
-    NoMoreDescriptors() {
-        ::getrlimit(RLIMIT_NOFILE, &before_);
-        const UniqueFd free{::fcntl(0, F_DUPFD_CLOEXEC, 0)};
-        const rlimit none{static_cast<rlim_t>(free.get()), before_.rlim_max};
-        ::setrlimit(RLIMIT_NOFILE, &none);
-    }
-    ~NoMoreDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-
-private:
-    rlimit before_{};
-};
 
 }  // namespace
 
@@ -112,6 +97,30 @@ TEST_CASE("who takes no answer makes room", "[control]") {
                       few};
     Client deaf = server.post("Content-Length: 0\r\n");
     CHECK(server.connect().get("/").status == 200);
+}
+
+TEST_CASE("answers that nobody takes do not add up, and cost nobody else a small one", "[control]") {
+    HttpServer::Limits few;
+    few.owing = 300ms;
+    few.unread = 10'000'000;
+    const std::string large(4'000'000, 'x');
+    JobFixture server{[&](Job& job, const ControlRequest&) { job.reply.reply({200, "text/plain", large, {}}); }, few};
+    Client first = server.post("Content-Length: 0\r\n");
+    Client second = server.post("Content-Length: 0\r\n");
+    CHECK(becomes_readable(first.descriptor()));
+    CHECK(becomes_readable(second.descriptor()));
+    const Reply refused = server.post("Content-Length: 0\r\n").receive();  // beyond the limit, and nobody is late yet
+    if (refused.status != 200) CHECK(refused.message().find("9 MiB") != std::string::npos);
+    CHECK(server.connect().get("/").status == 200);
+    std::string body;
+    CHECK(eventually([&] {
+        Reply taken = server.post("Content-Length: 0\r\n").receive();
+        body = std::move(taken.body);
+        return taken.status == 200;
+    }));
+    CHECK(body == large);
+    CHECK_THROWS(first.receive());  // it was the first that took nothing
+    CHECK(second.receive().body == large);
 }
 
 TEST_CASE("those who have asked are the last to make room, but they do", "[control]") {

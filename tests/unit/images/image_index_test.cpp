@@ -54,6 +54,23 @@ TEST_CASE("a single entry without a platform is taken", "[images]") {
         parsed(descriptor_text(kOciManifestType, digest_of('5'), "10", R"(,"platform":{})")).manifests[0].platform);
 }
 
+TEST_CASE("a single entry for another platform is not taken", "[images]") {
+    CHECK_THAT(chosen(parsed(entry_text(digest_of('5'), "windows", "amd64")), kAmd64),
+               Catch::EndsWith("there is windows/amd64"));
+}
+
+TEST_CASE("a platform may name its architecture alone", "[images]") {
+    const ImageIndex index = parsed(
+        descriptor_text(kOciManifestType, digest_of('5'), "10", R"(,"platform":{"os":"","architecture":"amd64"})"));
+    REQUIRE(index.manifests.at(0).platform);
+    CHECK(index.manifests[0].platform->architecture == "amd64");
+    CHECK_THAT(refusal(R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":null})"),
+               Catch::Contains("names no image"));
+    CHECK_THAT(refusal(R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],)"
+                       R"("annotations":7})"),
+               Catch::Contains("/annotations is not an object"));
+}
+
 TEST_CASE("what hangs on an image is no image", "[images]") {
     const std::string image = entry_text(digest_of('1'), "linux", "amd64");
     const std::string attestation = entry_text(digest_of('2'), "unknown", "unknown");

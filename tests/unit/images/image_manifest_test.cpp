@@ -184,6 +184,43 @@ TEST_CASE("members that two readers may take differently are refused", "[images]
     CHECK_THAT(refusal(text.str(), "text/html"), Catch::Contains("comes as text/html"));
 }
 
+TEST_CASE("members of a wrong type are refused by their place", "[images]") {
+    const auto more = [](const std::string& member) {
+        return with_layer(descriptor_text(kDockerLayerType, kOtherDigest, "1", "," + member));
+    };
+    CHECK_THAT(refusal(more(R"("artifactType":1)")), Catch::Contains("/layers/0/artifactType is not a text"));
+    CHECK_THAT(refusal(more(R"("annotations":1)")), Catch::Contains("/layers/0/annotations is not an object"));
+    CHECK_THAT(refusal(more(R"("annotations":{"a":1})")), Catch::Contains("/layers/0/annotations/a is not a text"));
+    CHECK_THAT(refusal(more(R"("platform":1)")), Catch::Contains("/layers/0/platform"));
+    CHECK_THAT(refusal(with_layer(R"({"mediaType":1})")), Catch::Contains("/layers/0/mediaType is not a text"));
+    CHECK_THAT(refusal(R"({"mediaType":1,"schemaVersion":2})"), Catch::Contains("/mediaType is not a text"));
+    ManifestText text;
+    text.more = R"(,"annotations":[])";
+    CHECK_THAT(refusal(text.str()), Catch::Contains("/annotations is not an object"));
+}
+
+TEST_CASE("types that say nothing of the content do not count, nor do parameters and case", "[images]") {
+    const std::string plugin = ManifestText{}.str();
+    for (const char* type : {"application/json", "application/octet-stream", "Text/Plain ; charset=utf-8",
+                             "application/VND.docker.distribution.manifest.v2+json"}) {
+        INFO(type);
+        CHECK(refusal(plugin, type) == "accepted");
+    }
+    CHECK_THAT(refusal("{}", kDockerSchema1Type), Catch::Contains("Docker's schema 1"));
+}
+
+TEST_CASE("an artifact is told by its own type, or by that of its config", "[images]") {
+    ManifestText artifact;
+    artifact.media_type = kOciManifestType;
+    artifact.config = descriptor_text("application/vnd.oci.empty.v1+json", kSomeDigest, "2");
+    CHECK_THAT(refusal(artifact.str()), Catch::EndsWith("an artifact of type application/vnd.oci.empty.v1+json"));
+    artifact.config = descriptor_text("application/vnd.example.config", kSomeDigest, "2");
+    artifact.more = R"(,"artifactType":"application/vnd.example.sbom")";
+    CHECK_THAT(refusal(artifact.str()), Catch::EndsWith("an artifact of type application/vnd.example.sbom"));
+    artifact.config = descriptor_text("application/vnd.docker.container.image.v1+json", kSomeDigest, "2");
+    CHECK_THAT(refusal(artifact.str()), Catch::StartsWith("it is an image, not a plugin"));
+}
+
 TEST_CASE("what is no manifest is refused", "[images]") {
     const std::string whole = ManifestText{}.str();
     for (std::size_t length = 0; length < whole.size(); ++length) {

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "daemon/managed/json_field.h"
+
 using brokerd::PluginConfig;
 
 namespace {
@@ -174,9 +176,19 @@ TEST_CASE("what is no config at all is refused", "[managed]") {
     CHECK_FALSE(PluginConfig::parse(hidden));
     CHECK_FALSE(PluginConfig::parse(std::string(brokerd::kMaxConfigBytes + 1, ' ')));
     CHECK_FALSE(PluginConfig::parse(std::string(1 << 20, '[')));
-    std::string many = R"("env":[)";
-    for (int i = 0; i < 5000; ++i)
-        many += (i == 0 ? "" : ",") + std::string{"{\"name\":\"N"} + std::to_string(i) + "\"}";
-    CHECK(fault(config_with(many + "]")) == "/env");
-    CHECK(fault(config_with("\"description\":\"" + std::string(200000, 'x') + "\"")) == "/description");
+}
+
+TEST_CASE("texts and lists of a config have a largest size", "[managed]") {
+    const auto variables = [](std::size_t count) {
+        std::string list = R"("env":[{"name":"N"})";
+        for (std::size_t i = 1; i < count; ++i) list += R"(,{"name":"N)" + std::to_string(i) + "\"}";
+        return config_with(list + "]");
+    };
+    CHECK(PluginConfig::parse(variables(brokerd::kMaxConfigItems)));
+    CHECK(fault(variables(brokerd::kMaxConfigItems + 1)) == "/env");
+    const auto described = [](std::size_t size) {
+        return config_with("\"description\":\"" + std::string(size, 'x') + "\"");
+    };
+    CHECK(PluginConfig::parse(described(brokerd::kMaxConfigText)));
+    CHECK(fault(described(brokerd::kMaxConfigText + 1)) == "/description");
 }

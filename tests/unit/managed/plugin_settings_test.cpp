@@ -124,6 +124,12 @@ TEST_CASE("what inspect shows in place of a secret is no value", "[managed]") {
     CHECK(error_of(config, {"TOKEN=********"}) ==
           "the value of \"TOKEN\" has ******** where inspect hides a secret; give it as it is to be");
     CHECK(apply_arguments(config, PluginSettings::defaults_of(config), {"TOKEN=*"}));
+TEST_CASE("the values of a plugin's settings that are secrets", "[managed]") {
+    const PluginConfig config =
+        config_of(R"("env":[{"name":"TOKEN","value":"x=y"},{"name":"PASSWORD"},{"name":"A","value":"b"}])");
+    CHECK(secret_values(PluginSettings::defaults_of(config)) == std::vector<std::string>{"x=y"});
+}
+
 }
 
 TEST_CASE("an upgrade takes new defaults where nothing was set", "[managed]") {

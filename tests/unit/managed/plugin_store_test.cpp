@@ -1,5 +1,7 @@
 #include "daemon/managed/plugin_store.h"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 
@@ -413,4 +415,37 @@ TEST_CASE("what a symbolic link in the place of a plugin leads to stays as it is
     CHECK_FALSE(fs::exists(fs::symlink_status(store.directory_of(plugin->id))));
     CHECK(fs::exists(elsewhere + "/rootfs/marker"));
     CHECK(names_below(root.plugins("tmp")).empty());
+}
+
+TEST_CASE("a change that would make plugins.json too long is refused, and a removal makes room again", "[managed]") {
+    const StateRoot root;
+    const auto open_with = [&](std::size_t limit) {
+        auto opened = PluginStore::open(root.path(), remove_simple_tree, limit);
+        REQUIRE(opened);
+        return std::move(opened->store);
+    };
+    std::size_t two = 0;
+    {
+        PluginStore store = open_with(kMaxPluginsFileBytes);
+        install(store, "acme/one:latest");
+        const PluginRecordPtr second = install(store, "acme/two:latest");
+        two = read_file(root.plugins("plugins.json")).size();
+        REQUIRE(store.remove(second->id));
+    }
+    {
+        PluginStore store = open_with(two);
+        const PluginRecordPtr second = install(store, "acme/two:latest");  // at the limit
+        const std::string before = read_file(root.plugins("plugins.json"));
+        CHECK(before.size() == two);
+        StagedPlugin third = make_staged(store, "three");
+        const auto refused = store.install(std::move(third), make_record("acme/three:latest"));
+        REQUIRE(!refused);
+        CHECK_THAT(refused.error().message, Catch::Contains(fmt::format("{} are the limit", two)) &&
+                                                Catch::Contains("plugins.json") && Catch::Contains("remove plugins"));
+        CHECK(read_file(root.plugins("plugins.json")) == before);
+        CHECK(store.records().size() == 2);
+        REQUIRE(store.remove(second->id));
+        install(store, "acme/six:latest");
+    }
+    CHECK(open_store(root.path()).records().size() == 2);
 }

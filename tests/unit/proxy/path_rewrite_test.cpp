@@ -95,6 +95,8 @@ TEST_CASE("what cannot be understood is never handed on", "[proxy]") {
     CHECK(refused(R"({"Mountpoint":"/a")").find("not valid JSON") != std::string::npos);
     CHECK(refused(R"({"Mountpoint":"/a"} {"Mountpoint":"/b"})").find("not valid JSON") != std::string::npos);
     CHECK(refused("{\"Mountpoint\":\"/a\xff\"}").find("not valid JSON") != std::string::npos);
+    CHECK(refused({"{\"Mountpoint\":\"/a\"}\0{}", 22}).find("not valid JSON") != std::string::npos);
+    CHECK(refused("\xef\xbb\xbf{}").find("not valid JSON") != std::string::npos);
     CHECK(refused("[]") == "it is no JSON object");
     CHECK(refused("\"/etc\"") == "it is no JSON object");
     CHECK(refused("null") == "it is no JSON object");
