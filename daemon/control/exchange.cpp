@@ -14,6 +14,7 @@ void Exchange::reply(ControlReply reply) const {
 
 void Exchange::reply_with(std::function<ControlReply()> format) const {
     server_->post([self = *this, format = std::move(format)](HttpServer& server) {
+        if (!server.awaits(self)) return;  // nobody is there to read what may be megabytes
         try {
             server.finish(self, format());
         } catch (const std::exception& error) {

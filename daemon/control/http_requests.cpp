@@ -121,9 +121,14 @@ void HttpServer::expect_reply_within(const Exchange& exchange, std::chrono::mill
     set_deadline(*connection, time);
 }
 
+bool HttpServer::awaits(const Exchange& exchange) {
+    const HttpConnection* connection = find(exchange);
+    return connection != nullptr && connection->state == HttpConnection::State::answering;
+}
+
 void HttpServer::finish(const Exchange& exchange, const ControlReply& reply) {
+    if (!awaits(exchange)) return;
     HttpConnection* connection = find(exchange);
-    if (connection == nullptr || connection->state != HttpConnection::State::answering) return;
     send_reply(*connection, reply, connection->keep_alive);
 }
 

@@ -134,7 +134,10 @@ void HttpServer::dispatch(Exchange::Id id, std::uint32_t events) {
 }
 
 void HttpServer::run_mail() {
-    for (auto& work : mailbox_->take()) attempt([&] { work(*this); });
+    for (auto& work : mailbox_->take()) {
+        if (mailbox_->closed()) return;  // there may be a thousand answers, which nobody will get
+        attempt([&] { work(*this); });
+    }
 }
 
 void HttpServer::watch(HttpConnection& connection) {

@@ -97,6 +97,8 @@ public:
     /// The time that the handler of this request may take from now on.
     void expect_reply_within(const Exchange& exchange, std::chrono::milliseconds time);
 
+    /// Whether somebody still waits for the answer.
+    [[nodiscard]] bool awaits(const Exchange& exchange);
     void finish(const Exchange& exchange, const ControlReply& reply);
     /// As Exchange::start_job().
     void start_job(const Exchange& exchange, JobWork work);

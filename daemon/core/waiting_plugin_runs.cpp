@@ -23,7 +23,7 @@ constexpr int kLookAgainMilliseconds = 20;
 template <class Value>
 class Answer {
 public:
-    Answer() noexcept : given_{::eventfd(0, EFD_CLOEXEC)} {}
+    Answer() noexcept : given_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
     void give(Value value) {
         const std::lock_guard lock{mutex_};

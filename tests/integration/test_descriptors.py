@@ -107,7 +107,7 @@ def test_a_plugin_that_is_defined_meanwhile_is_found_and_activated(short, mobyfs
     with Exhaustion(short, "mobyfs"):
         short.define("second", second.url)
         short.define("mobyfs", second.url)  # a change of what is there
-        time.sleep(0.3)
+        wait_until(lambda: "cannot be read for now" in short.process.output(), "word of the shortage")
     short.wait_state("second", "active", 60)
     wait_until(lambda: short.plugin("mobyfs")["Endpoint"] == second.url, "changed definition", 60)
     short.wait_state("mobyfs", "active", 60)

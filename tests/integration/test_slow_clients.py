@@ -26,7 +26,7 @@ SPARE = 0.005
 #: Descriptors that stay: eight pipes for large bodies, and a few connections to plugins.
 KEPT = 24
 #: Invalid definitions, so that a list of plugins is large.
-MANY = 3000
+MANY = 800
 
 
 @pytest.fixture

@@ -3,9 +3,12 @@
 BROKERD_SOAK_SECONDS says for how long (a minute; 900 for the figure). A long run with fewer calls than MIN_RATE tells nothing, and
 fails for it."""
 
+import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import time
 
 import pytest
@@ -62,17 +65,36 @@ def slope(points):
     return (sum((x - middle_x) * (y - middle_y) for x, y in points) / sum((x - middle_x) ** 2 for x, _y in points))
 
 
+def idle_connections(broker):
+    """To plugins, kept for the next call: at rest at most one for each plugin and thread, and which have one is chance."""
+    page = broker.get("/broker/v1/metrics").body.decode()
+    return sum(int(count) for count in re.findall(r"(?m)^brokerd_plugin_idle_upstream_connections\{.*\} (\d+)$", page))
+
+
+def kinds_of_descriptors(broker):
+    """For messages."""
+    kinds = collections.Counter()
+    for path in pathlib.Path(f"/proc/{broker.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            kinds[os.readlink(path).partition(":[")[0]] += 1
+    return dict(kinds)
+
+
 class Rest:
     """What there is when nobody does anything."""
 
     def __init__(self, broker, remains):
         self.figures = Figures(broker, remains)
+        self.figures.descriptors -= idle_connections(broker)
+        self.kinds = kinds_of_descriptors(broker)
         self.children = len(children_of(broker.process.pid))
         self.unfinished = sorted(str(path) for directory in ("plugins/tmp", "blobs/tmp") for path in (broker.state / directory).iterdir())
         self.plugins = sorted(broker.plugins())
 
     def differs(self, other):
         found = self.figures.more_than(other.figures)
+        if found:
+            found.append(f"{self.kinds}, then {other.kinds}")
         return found + [f"{key}: {vars(self)[key]}" for key in ("children", "unfinished", "plugins") if vars(self)[key] != vars(other)[key]]
 
 

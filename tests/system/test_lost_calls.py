@@ -37,13 +37,14 @@ def machine():
 def end_again_and_again(machine, what, times, end, calls):
     """Each time a while after the last; prints how many calls failed and what the longest wait was. Returns the load, with what
     end() has returned each time."""
-    path = published(machine, wait_running(machine, NAME))[0]
+    plugin = wait_running(machine, NAME)
     ends = []
-    with CallLoad(path) as load:
+    with CallLoad(published(machine, plugin)[0]) as load:
         for _ in range(times):
             load.wait_for_more(calls)
             ends.append(end(machine))
         load.wait_for_more(calls)
+    assert wait_running(machine, NAME)["Pid"] == plugin["Pid"]
     longest = max(end - begin for begin, end, _problem in load.calls)
     print(f"\n{times} times {what}: {len(load.calls)} calls, {len(load.lost)} lost, the longest took {longest:.2f} s")
     for _begin, _end, problem in load.lost:
@@ -55,7 +56,7 @@ def reload(machine):
     machine.succeed("systemctl", "reload", "brokerd.service")
 
 
-def crash(machine):
+def kill_brokerd(machine):
     """kill -9; returns between which moments it ended."""
     old = main_pid(machine)
     dead = kill(host_pid(machine, old))
@@ -70,7 +71,7 @@ def test_no_call_is_lost_when_brokerd_is(machine, what, end):
 
 
 def test_a_kill_costs_no_call_but_those_that_the_plugin_or_brokerd_was_at(machine):
-    load, ends = end_again_and_again(machine, "killed", ENDS, crash, CALLS * 2 // 3)
+    load, ends = end_again_and_again(machine, "killed", ENDS, kill_brokerd, CALLS * 2 // 3)
     assert_lost_only([load], ends)
 
 
@@ -103,9 +104,8 @@ def hang_core(machine):
     old = main_pid(machine)
     core = host_pid(machine, old)
     begin = time.monotonic()
-    alive = time.monotonic()
     StoppedThread(core).wait_for_its_end()
-    dead = alive, time.monotonic()
+    dead = begin, time.monotonic()
     wait_another(machine, old)
     return time.monotonic() - begin, dead
 

@@ -1,11 +1,9 @@
-"""Operations on managed plugins to be disturbed, and strace to disturb them with."""
+"""Operations on managed plugins to be disturbed, and strace to disturb them with; failing_calls.py is another way."""
 
-import collections
 import contextlib
 import json
 import os
 import pathlib
-import re
 import signal
 import subprocess
 
@@ -131,39 +129,20 @@ def make_engine_directory(root):
     return directory.parent
 
 
-class Tracer:
-    """What strace saw."""
-
-    def __init__(self, log):
-        self.log = log
-
-    def lines(self):
-        return self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-
-    @property
-    def hit(self):
-        """Whether anything was injected: an error, or a signal that killed."""
-        return any("(INJECTED)" in line or "killed by SIGKILL" in line for line in self.lines())
-
-
 @contextlib.contextmanager
-def traced(broker, calls, inject=None, thread=None):
-    """Disturbs the system calls `calls` of the broker and of its children; with `thread`, an index into its threads in
-    the order of their creation, only those of this one, for strace counts calls per thread."""
+def traced(broker, calls, inject):
+    """Disturbs the system calls `calls` of the broker and of its children by strace, which numbers them for each thread; for
+    what is numbered across all of them, see failing_calls.py. What it saw is in the broker's directory, in strace.log."""
     log = broker.directory / "strace.log"
     log.unlink(missing_ok=True)
     process = broker.process.pid
-    tasks = sorted(int(name) for name in os.listdir(f"/proc/{process}/task"))
-    target = process if thread is None else tasks[thread]
-    command = ["strace", "-qq", "-y", "-o", str(log), "-e", f"trace={calls}", "-p", str(target)]
-    command += ["-f"] if thread is None else []
-    command += ["-e", f"inject={calls}:{inject}"] if inject else []
+    tasks = [int(name) for name in os.listdir(f"/proc/{process}/task")]
+    command = ["strace", "-f", "-qq", "-y", "-o", str(log), "-e", f"trace={calls}", "-e", f"inject={calls}:{inject}", "-p", str(process)]
     strace = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    watched = tasks if thread is None else [target]
     try:
-        wait_until(lambda: all(_is_traced(process, task) for task in watched) or strace.poll() is not None, "strace to be attached", 30)
+        wait_until(lambda: all(_is_traced(process, task) for task in tasks) or strace.poll() is not None, "strace to be attached", 30)
         assert strace.poll() is None, strace.stderr.read()
-        yield Tracer(log)
+        yield
     finally:
         if strace.poll() is None:
             strace.send_signal(signal.SIGTERM)
@@ -177,24 +156,3 @@ def _is_traced(process, task):
     except FileNotFoundError:
         return True
     return "TracerPid:\t0" not in status
-
-
-def calls_of(world, operation, calls):
-    """How often the operation makes each call: (call, thread) -> count. The thread is an index for traced() if it is the
-    one that writes plugins.json, and None for the most that any other thread or process makes."""
-    broker = world.broker
-    tasks = sorted(int(name) for name in os.listdir(f"/proc/{broker.process.pid}/task"))
-    with traced(broker, calls) as tracer:
-        succeed(world.do(operation))
-    world.undo(operation)
-    made = collections.Counter()
-    store = None
-    for line in tracer.lines():
-        if called := re.match(r"(\d+) +(\w+)\(", line):
-            made[called.groups()] += 1
-            store = called[1] if '"plugins.json.new"' in line else store
-    most = collections.Counter()
-    for (task, call), count in made.items():
-        key = (call, tasks.index(int(task)) if task == store else None)
-        most[key] = max(most[key], count)
-    return most

@@ -5,12 +5,14 @@ import json
 import socket
 import urllib.parse
 
+from .build import PATIENCE
+
 ACCEPT = "application/vnd.docker.plugins.v1.2+json"
 
 
 class Connection(http.client.HTTPConnection):
     def __init__(self, path, timeout=10):
-        super().__init__("localhost", timeout=timeout)
+        super().__init__("localhost", timeout=None if timeout is None else PATIENCE * timeout)
         self._path = str(path)
 
     def connect(self):
@@ -38,12 +40,23 @@ class Reply:
         return f"<{self.status} {self.body[:500]!r}>"
 
 
+def _answer(connection, *request):
+    try:
+        connection.request(*request)
+    except BrokenPipeError:  # refused before all of it was sent; the answer says why, where one was given
+        try:
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            pass
+        raise
+    return connection.getresponse()
+
+
 def send(connection, method, target, body=None, headers=None):
     """One request on an open connection. A body that is not bytes is sent as JSON."""
     if body is not None and not isinstance(body, (bytes, bytearray)):
         body = json.dumps(body).encode()
-    connection.request(method, target, body, headers or {})
-    response = connection.getresponse()
+    response = _answer(connection, method, target, body, headers or {})
     return Reply(response.status, response.headers, response.read())
 
 

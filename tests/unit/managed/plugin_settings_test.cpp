@@ -62,6 +62,9 @@ TEST_CASE("set takes Docker's syntax", "[managed]") {
     CHECK(settings->mounts[0].source == "/srv");
     CHECK(settings->devices[0].path == "/dev/null");
     CHECK(settings->args.items() == std::vector<std::string>{"-v", "", "x"});
+    const auto open_ended = apply_arguments(config, *settings, {"args=a "});
+    REQUIRE(open_ended);
+    CHECK(open_ended->args.items() == std::vector<std::string>{"a", ""});
     const auto cleared = apply_arguments(config, *settings, {"A", "args=", "m="});
     REQUIRE(cleared);
     CHECK(cleared->env[0] == "A=");
@@ -82,6 +85,8 @@ TEST_CASE("a wrong argument is refused in Docker's words", "[managed]") {
         {"m=relative", "the source of mount \"m\" must be an absolute path"},
         {"m=/a/../b", "the source of mount \"m\" must not have \".\" or \"..\" in it"},
         {"fuse=x", "the path of device \"fuse\" must be an absolute path"},
+        {".x=1", "setting \".x\" not found in the plugin configuration"},
+        {"A=" + std::string(131073, 'x'), "the value of \"A\" is longer than 131072 bytes"},
         {std::string{"A=a\0b", 5}, "the value of \"A\" contains a NUL character"},
     }));
     CHECK(error_of(config_of(kMembers), {argument}) == message);
@@ -119,17 +124,17 @@ TEST_CASE("a secret that an upgrade drops is not told", "[managed]") {
     for (const std::string& note : merged.notes) CHECK(note.find("hunter2") == std::string::npos);
 }
 
-TEST_CASE("what inspect shows in place of a secret is no value", "[managed]") {
-    const PluginConfig config = config_of(R"("env":[{"name":"TOKEN","value":"x","settable":["value"]}])");
-    CHECK(error_of(config, {"TOKEN=********"}) ==
-          "the value of \"TOKEN\" has ******** where inspect hides a secret; give it as it is to be");
-    CHECK(apply_arguments(config, PluginSettings::defaults_of(config), {"TOKEN=*"}));
 TEST_CASE("the values of a plugin's settings that are secrets", "[managed]") {
     const PluginConfig config =
         config_of(R"("env":[{"name":"TOKEN","value":"x=y"},{"name":"PASSWORD"},{"name":"A","value":"b"}])");
     CHECK(secret_values(PluginSettings::defaults_of(config)) == std::vector<std::string>{"x=y"});
 }
 
+TEST_CASE("what inspect shows in place of a secret is no value", "[managed]") {
+    const PluginConfig config = config_of(R"("env":[{"name":"TOKEN","value":"x","settable":["value"]}])");
+    CHECK(error_of(config, {"TOKEN=********"}) ==
+          "the value of \"TOKEN\" has ******** where inspect hides a secret; give it as it is to be");
+    CHECK(apply_arguments(config, PluginSettings::defaults_of(config), {"TOKEN=*"}));
 }
 
 TEST_CASE("an upgrade takes new defaults where nothing was set", "[managed]") {
