@@ -285,7 +285,7 @@ TEST_CASE("what the host gives is in the spec", "[bundle]") {
     CHECK(spec.at("process/oomScoreAdj") == "100");
     CHECK(spec.at("process/rlimits") == R"([{"type":"RLIMIT_NOFILE","hard":500000,"soft":65536}])");
     CHECK_THAT(spec.at("annotations"), Catch::Contains(R"("org.systemd.property.After":"['brokerd.service']")") &&
-                                           Catch::Contains("'docker.service'"));
+                                           Catch::Contains("['brokerd-engines.target']"));
     where.open_files = 1000;
     CHECK(Spec{record_of(""), where}.at("process/rlimits") == R"([{"type":"RLIMIT_NOFILE","hard":1000,"soft":1000}])");
 }
