@@ -11,8 +11,7 @@ namespace {
 
 /// Whether `text` is well-formed UTF-8, by RapidJSON's own table.
 bool is_utf8(std::string_view text) {
-    rapidjson::MemoryStream bytes{text.data(), text.size()};
-    rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> input{bytes};
+    rapidjson::MemoryStream input{text.data(), text.size()};  // others pass over a byte order mark, or its beginning
     rapidjson::StringBuffer sink;
     while (input.Tell() < text.size()) {
         if (!rapidjson::UTF8<>::Validate(input, sink)) return false;

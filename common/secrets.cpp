@@ -133,9 +133,10 @@ std::vector<std::string> shown_arguments(const std::vector<std::string>& argumen
 }
 
 bool is_shown_secret(std::string_view value) {
-    return value == kHidden || value.find(std::string{"="}.append(kHidden)) != value.npos ||
-           value.find(std::string{"://"}.append(kHidden).append("@")) != value.npos ||
-           value.find(std::string{":"}.append(kHidden).append("@")) != value.npos;
+    const auto has = [value](std::string_view before, std::string_view after) {
+        return value.find(std::string{before}.append(kHidden).append(after)) != value.npos;
+    };
+    return value == kHidden || has("=", "") || has(" ", "") || has("://", "@") || has(":", "@");
 }
 
 std::string without(std::string text, const std::vector<std::string>& secrets) {

@@ -4,6 +4,7 @@
 #include "daemon/control/handlers.h"
 #include "daemon/control/json_progress.h"
 #include "daemon/control/operation_reply.h"
+#include "daemon/control/request_bodies.h"
 #include "daemon/operations/import.h"
 #include "daemon/operations/offline.h"
 #include "daemon/operations/upkeep.h"
@@ -19,29 +20,6 @@ void write_identity(JsonWriter& writer, const PluginRecord& record) {
     write_member(writer, "Id", record.id);
     write_member(writer, "Name", record.name);
     writer.EndObject();
-}
-
-/// The body of an install: {"Privileges": […], "Settings": ["K=V", …]}.
-struct StagedInstall {
-    Privileges privileges;
-    std::vector<std::string> settings;
-};
-
-Result<StagedInstall> read_staged_install(const std::string& body) {
-    const auto document = parse_json(body);
-    if (!document || !document->IsObject()) return fail("the body must be a JSON object");
-    StagedInstall install;
-    if (const auto found = document->FindMember("Privileges"); found != document->MemberEnd()) {
-        auto privileges = read_privileges(found->value);
-        if (!privileges) return fail(privileges.error().message);
-        install.privileges = *std::move(privileges);
-    }
-    if (const auto found = document->FindMember("Settings"); found != document->MemberEnd() && !found->value.IsNull()) {
-        auto settings = read_strings(found->value);
-        if (!settings) return fail("\"Settings\" must be an array of strings");
-        install.settings = *std::move(settings);
-    }
-    return install;
 }
 
 }  // namespace
@@ -82,7 +60,7 @@ void load_plugin(const ControlRooms& rooms, const RoutedRequest&, const Exchange
 void install_loaded_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
     const auto digest = Digest::parse(request.parameter("digest").value_or(""));
     if (!digest) return exchange.reply(error_reply::operation_failed({Kind::invalid, digest.error().message}));
-    auto install = read_staged_install(request.request.body);
+    auto install = parse_staged_install(request.request.body);
     if (!install) return exchange.reply(error_reply::operation_failed({Kind::invalid, install.error().message}));
     exchange.start_job([&operations = rooms.operations, &events = rooms.docker_events, digest = *digest,
                         name = request.parameter("name").value_or(""), install = *std::move(install)](Job& job) {

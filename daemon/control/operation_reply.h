@@ -1,15 +1,13 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
 #include "common/json.h"
 #include "common/protocol/control_api.h"
 #include "daemon/control/error_reply.h"
+#include "daemon/control/request_bodies.h"
 #include "daemon/control/routes.h"
 #include "daemon/operations/install.h"
 #include "daemon/operations/rooms.h"
@@ -22,11 +20,6 @@ template <class Write>
 [[nodiscard]] ControlReply write_reply(Write write, unsigned status = 200) {
     return {status, std::string{control_api::kJson}, json_text(std::move(write)) + "\n", {}};
 }
-
-/// The strings of an array that holds nothing else; nothing where it is no such array.
-[[nodiscard]] std::optional<std::vector<std::string>> read_strings(const rapidjson::Value& array);
-/// The same for a whole body.
-[[nodiscard]] Result<std::vector<std::string>> parse_strings(std::string_view bytes);
 
 /// Runs a short operation (one that waits for nothing but the disk) on a worker thread, and answers with what `format`
 /// makes of its result, or with its error.

@@ -32,20 +32,6 @@ bool is_token(std::string_view text) {
            std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
-RegistryResult<RegistryToken> read_token(std::string_view body, std::string_view host) {
-    const auto document = parse_json(body);
-    if (!document || !document->IsObject()) return fail(no_token(host));
-    RegistryToken token{string_member(*document, "token"), std::chrono::steady_clock::now()};
-    if (token.value.empty()) token.value = string_member(*document, "access_token");
-    if (!is_token(token.value)) return fail(no_token(host));
-    std::chrono::seconds life = kDefaultLife;
-    if (const auto at = document->FindMember("expires_in"); at != document->MemberEnd() && at->value.IsUint()) {
-        life = std::min(std::chrono::seconds{at->value.GetUint()}, kLongestLife);
-    }
-    token.expires += std::max(life - kMargin, std::chrono::seconds{1});
-    return token;
-}
-
 HttpCall by_get(const TokenRequest& request) {
     HttpCall call;
     std::string target = request.realm.target;
@@ -74,6 +60,20 @@ std::string form_of(const TokenRequest& request) {
 }
 
 }  // namespace
+
+RegistryResult<RegistryToken> read_token(std::string_view body, std::string_view host) {
+    const auto document = parse_json(body);
+    if (!document || !document->IsObject()) return fail(no_token(host));
+    RegistryToken token{string_member(*document, "token"), std::chrono::steady_clock::now()};
+    if (token.value.empty()) token.value = string_member(*document, "access_token");
+    if (!is_token(token.value)) return fail(no_token(host));
+    std::chrono::seconds life = kDefaultLife;
+    if (const auto at = document->FindMember("expires_in"); at != document->MemberEnd() && at->value.IsUint()) {
+        life = std::min(std::chrono::seconds{at->value.GetUint()}, kLongestLife);
+    }
+    token.expires += std::max(life - kMargin, std::chrono::seconds{1});
+    return token;
+}
 
 std::string basic_authorization(const RegistryCredentials& credentials) {
     return "Basic " + base64_encoded(credentials.username + ':' + credentials.password);

@@ -28,6 +28,9 @@ struct TokenRequest {
 /// the service's host.
 [[nodiscard]] RegistryResult<RegistryToken> fetch_token(HttpPool& pool, const TokenRequest& request);
 
+/// The token in a service's answer with status 200; `host` is for the error, which quotes nothing of it.
+[[nodiscard]] RegistryResult<RegistryToken> read_token(std::string_view body, std::string_view host);
+
 /// "Basic …" for a user.
 [[nodiscard]] std::string basic_authorization(const RegistryCredentials& credentials);
 

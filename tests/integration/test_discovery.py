@@ -13,7 +13,7 @@ import time
 
 import pytest
 from harness import unix_http
-from harness.build import PATIENCE
+from harness.build import SANITIZERS
 from harness.waiting import percentile, wait_until
 
 OPERATIONS = int(os.environ.get("BROKERD_FILE_OPERATIONS", "2500"))
@@ -265,10 +265,10 @@ def test_a_new_file_is_a_published_socket_within_20_ms(broker):
     results = []
     for turn in range(3):
         results.append(percentile([_time_to_publish(broker, f"fresh{turn}-{number}") for number in range(100)], 0.99))
-        if results[-1] <= 0.020 * PATIENCE:
+        if results[-1] <= 0.020:
             break
     print("p99 of new file to published socket:", [f"{result * 1000:.2f} ms" for result in results])
-    assert min(results) <= 0.020 * PATIENCE, results
+    assert SANITIZERS or min(results) <= 0.020, results
 
 
 def _time_to_publish(broker, name):

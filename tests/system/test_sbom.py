@@ -8,26 +8,32 @@ import subprocess
 import pytest
 from inside import BUILD, ROOT
 
+PATIENCE = 600  # a second or two on a machine of one's own
 PROGRAMS = ("sbin/brokerd", "bin/pluginctl", "libexec/brokerd/brokerd-shim")
 SPDX_PACKAGE = {"SPDXID", "name", "versionInfo", "downloadLocation", "filesAnalyzed", "licenseConcluded", "licenseDeclared", "copyrightText"}
 
 
 def text_of(*command):
-    done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, (command, done.stderr)
     return done.stdout
 
 
 def written(**environment):
-    done = subprocess.run([ROOT / "packaging/sbom", "--build", BUILD], capture_output=True, text=True, timeout=120,
+    done = subprocess.run([ROOT / "packaging/sbom", "--build", BUILD], capture_output=True, text=True, timeout=PATIENCE,
                           env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000", **environment})
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def sbom():
-    return json.loads(written())
+def text():
+    return written(PYTHONHASHSEED="1")
+
+
+@pytest.fixture(scope="module")
+def sbom(text):
+    return json.loads(text)
 
 
 def related(sbom, kind):
@@ -51,9 +57,10 @@ def test_every_library_is_there_with_its_package(sbom, installed):
             paths.add(os.path.realpath(path))
         assert needed <= {name for _program, name, _how in expected}
     assert told == expected
-    owners = {line.partition(":")[0] for path in paths
-              for line in text_of("dpkg-query", "--search", f"*{path.removeprefix('/usr')}").splitlines() if line.endswith(os.path.basename(path))}
-    assert related(sbom, "DYNAMIC_LINK") == owners
+    # Packages have one of these names of a file, whether /lib is a link to /usr/lib or not; of the other dpkg knows nothing.
+    names = {name for path in paths for name in (path, path.removeprefix("/usr"))}
+    searched = subprocess.run(["dpkg-query", "--search", *sorted(names)], capture_output=True, text=True, timeout=PATIENCE).stdout
+    assert related(sbom, "DYNAMIC_LINK") == {line.partition(":")[0] for line in searched.splitlines()}
 
 
 def test_what_is_headers_alone_is_there(sbom):
@@ -85,6 +92,5 @@ def test_is_a_whole_spdx_document(sbom):
         assert {entry["spdxElementId"], entry["relatedSpdxElement"]} <= {*ids, "SPDXRef-DOCUMENT"}
 
 
-def test_is_the_same_each_time(sbom):
-    assert json.loads(written(TZ="Pacific/Kiritimati", LC_ALL="C.UTF-8", PYTHONHASHSEED="7")) == sbom
-    assert written(PYTHONHASHSEED="1") == written(PYTHONHASHSEED="2")
+def test_is_the_same_each_time(text):
+    assert written(TZ="Pacific/Kiritimati", LC_ALL="C.UTF-8", PYTHONHASHSEED="2") == text

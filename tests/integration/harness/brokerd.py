@@ -239,7 +239,7 @@ class Brokerd:
 
     def pluginctl(self, *arguments, timeout=60, environment=None):
         return subprocess.run(self.pluginctl_command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=timeout, env={**os.environ, **(environment or {})})
+                              timeout=PATIENCE * timeout, env={**os.environ, **(environment or {})})
 
     def begin(self, *arguments):
         """pluginctl, which is not waited for and whose words nobody reads."""

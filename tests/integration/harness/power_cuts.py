@@ -125,6 +125,7 @@ class Follower:
         self._log = pathlib.Path(log)
         self._at_stop = at_stop
         self._last = ""
+        self._tasks = set()  # of whom a call was counted
         self._ending = threading.Event()
         self._error = None
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -135,7 +136,7 @@ class Follower:
             while not self._log.exists():
                 if self._ending.wait(0.002):
                     return
-            rest = ""
+            rest, quiet = "", 0
             with open(self._log, encoding="utf-8", errors="replace") as log:
                 while True:
                     ending = self._ending.is_set()
@@ -147,6 +148,9 @@ class Follower:
                         return
                     if not lines:
                         time.sleep(0.001)
+                    quiet = 0 if lines else quiet + 1
+                    if quiet % 500 == 499:
+                        self._wake()  # whoever stopped at the very moment at which another thread's word had let all go on
         except Exception as error:  # is told by end(); the tracer must not wait for us for ever
             self._error = error
 
@@ -156,6 +160,7 @@ class Follower:
             self._last = called[1] or called[2]
         elif "--- SIGSTOP {" in what:
             self.calls += 1
+            self._tasks.add(int(task))
         elif "--- stopped by SIGSTOP ---" in what:
             try:
                 self._at_stop(self.calls, self._last)
@@ -163,6 +168,11 @@ class Follower:
                 # Each thread says that it has stopped: the first one's word lets all go on, the others' do no harm.
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(task), signal.SIGCONT)
+
+    def _wake(self):
+        for task in self._tasks:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(task, signal.SIGCONT)
 
     def end(self):
         self._ending.set()

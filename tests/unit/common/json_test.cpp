@@ -42,6 +42,11 @@ TEST_CASE("text that is not UTF-8 is written escaped", "[common]") {
     CHECK(std::string{buffer.GetString()} == R"("a\\xffb")");
 }
 
+TEST_CASE("the beginning of a byte order mark is no text either", "[common]") {
+    CHECK(json_text([](JsonWriter& writer) { write_string(writer, "\xef"); }) == R"("\\xef")");
+    CHECK(json_text([](JsonWriter& writer) { write_string(writer, "\xef\xbb"); }) == R"("\\xef\\xbb")");
+}
+
 TEST_CASE("a member that is not a string reads as empty", "[common]") {
     const auto document = parse_json(R"({"a": "x", "b": 1})");
     CHECK(string_member(*document, "a") == "x");

@@ -80,6 +80,7 @@ TEST_CASE("what is shown in place of a secret is known again", "[common]") {
         CHECK(is_shown_secret(shown_variable(variable).substr(variable.find('=') + 1)));
     }
     CHECK(is_shown_secret("run --password=********"));
+    CHECK(is_shown_secret("run --password ********"));
     CHECK_FALSE(is_shown_secret("a*********b"));
     CHECK_FALSE(is_shown_secret(""));
 }

@@ -96,3 +96,18 @@ TEST_CASE("nothing may be said twice", "[config]") {
         CHECK(parsed.error().message.find("given twice") != std::string::npos);
     }
 }
+
+TEST_CASE("what only resembles a method is a part of the plugin's name", "[config]") {
+    const auto parsed = AnswerTimeouts::parse({"a/volume.Mount=1", "a/Volume.mount=2", "a/Volume-Driver.Mount=3",
+                                               "a/Volume.=4", "a/Volume.M:1=5", "a/VolumeDriver.M9=6"});
+    INFO((parsed ? std::string{} : parsed.error().message));
+    REQUIRE(parsed);
+    auto plugins = parsed->plugins;
+    CHECK(plugins.size() == 6);
+    CHECK(plugins["a/volume.Mount"].general == 1s);
+    CHECK(plugins["a/Volume.mount"].general == 2s);
+    CHECK(plugins["a/Volume-Driver.Mount"].general == 3s);
+    CHECK(plugins["a/Volume."].general == 4s);
+    CHECK(plugins["a/Volume.M:1"].general == 5s);
+    CHECK(plugins["a"].methods.at("VolumeDriver.M9") == 6s);
+}

@@ -1,0 +1,66 @@
+// plugins.json, in all its spellings: daemon/managed/plugins_file.h. The input: the file, and behind each "%%" a file
+// of the plugins' directories, for entries that leave something out.
+#include "daemon/managed/plugins_file.h"
+
+#include "common/json.h"
+#include "tests/fuzz/checks.h"
+
+namespace brokerd::fuzz::plugins_file_target {
+namespace {
+
+/// Each directory has these files.
+class Files : public PluginDirectoryFiles {
+public:
+    Files(std::string config, std::string settings) : config_{std::move(config)}, settings_{std::move(settings)} {}
+    std::optional<std::string> read(const std::string& id, const std::string& file) override {
+        expect(is_plugin_id(id), "only a plugin's directory is looked into", id);
+        expect(file.find('/') == std::string::npos, "only files of the directory itself are read", file);
+        const std::string& text = file == "config.json" ? config_ : settings_;
+        if (text.empty()) return std::nullopt;
+        return text;
+    }
+
+private:
+    std::string config_;
+    std::string settings_;
+};
+
+void expect_entry(const std::string& id, const PluginsFileEntry& entry, Files& files) {
+    expect(entry.record->id == id && is_plugin_id(id), "an entry is its plugin's");
+    expect(entry.record->config != nullptr && entry.record->config_bytes != nullptr, "a record is complete");
+    const auto again = read_entry(id, *entry.bytes, files);
+    expect(again && *again->record == *entry.record && again->swap == entry.swap, "an entry is read as itself",
+           *entry.bytes);
+    expect(*again->bytes == *entry.bytes, "an entry that is written stays as it is", *entry.bytes);
+    expect(
+        static_cast<bool>(parse_json(json_text([&](JsonWriter& writer) { write_docker_json(writer, *entry.record); }))),
+        "what the API prints is JSON");
+}
+
+}  // namespace
+
+void try_input(std::string_view input) {
+    const auto parts = parts_of(input, 3);
+    Files files{parts[1], parts[2]};
+    const auto content = read_plugins_file(parts[0], files);
+    if (!content) return expect_sentence(content.error().message);
+    for (const std::string& finding : content->findings) expect_sentence(finding);
+    expect(content->kept.size() <= content->findings.size(), "an entry that is left out is told");
+    for (const auto& [id, entry] : content->entries) expect_entry(id, entry, files);
+
+    // Written, it is the same to the next reader, and needs no further writing.
+    const std::string text = plugins_file_bytes(content->entries, content->kept);
+    Files none{{}, {}};
+    const auto again = read_plugins_file(text, none);
+    expect(static_cast<bool>(again), "a plugins.json that is written can be read", text);
+    expect(again->entries.size() == content->entries.size(), "no plugin is lost, or comes back", text);
+    for (const auto& [id, entry] : content->entries) {
+        const auto found = again->entries.find(id);
+        expect(found != again->entries.end() && *found->second.record == *entry.record, "a plugin is written whole",
+               id);
+    }
+    expect(again->kept == content->kept, "what was not understood is kept as it is", text);
+    expect(!again->to_be_rewritten, "what has just been written need not be written again", text);
+}
+
+}  // namespace brokerd::fuzz::plugins_file_target
