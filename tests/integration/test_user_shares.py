@@ -17,7 +17,8 @@ GROUP = "daemon"  # one that every Debian has; here its members may use the sock
 USERS = (2001, 2002)
 STREAMS, JOBS = 1024, 128
 
-# Connects COUNT times, sends each time what stdin says, tells the statuses that came back, and stays until it is ended.
+# Connects COUNT times, sends each time what stdin says, tells the statuses that came back and how many of the connections wait
+# for more, and stays until it is ended.
 _MEMBER = """\
 import json, resource, select, socket, sys
 path, count = sys.argv[1], int(sys.argv[2])
@@ -32,7 +33,8 @@ for _ in range(count):
 for client in clients:
     status = client.recv(65536).split(b" ")[1:2]
     statuses[status[0].decode() if status else "ended"] = statuses.get(status[0].decode() if status else "ended", 0) + 1
-print(json.dumps(statuses), flush=True)
+held = sum(not select.select([client], [], [], 0)[0] for client in clients)
+print(json.dumps([statuses, held]), flush=True)
 select.select([], [], [])
 """
 
@@ -57,8 +59,8 @@ def member(shared, closing):
                                           stdout=subprocess.PIPE, user=user, group=GROUP, extra_groups=[], preexec_fn=die_with_parent)
             self.child.stdin.write(request)
             self.child.stdin.close()
-            self.statuses = {int(status) if status.isdigit() else status: number
-                             for status, number in json.loads(self.child.stdout.readline()).items()}
+            statuses, self.held = json.loads(self.child.stdout.readline())
+            self.statuses = {int(status) if status.isdigit() else status: number for status, number in statuses.items()}
 
         def close(self):
             self.child.kill()
@@ -102,7 +104,8 @@ def test_long_calls_of_members_leave_room_for_others(shared, member, directory):
     """Half a `create` each: the body never comes."""
     request = b"POST /plugins/create?name=acme/half HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\nExpect: 100-continue\r\n\r\n"
     holder = member(USERS[0], JOBS, request)
-    assert holder.statuses.get(503, 0) >= JOBS // 2 - 8, holder.statuses
+    # On a slow machine its first ones are late, and make room for its last ones, while those are still being sent.
+    assert set(holder.statuses) <= {100, 503} and holder.held <= JOBS // 2, (holder.statuses, holder.held)
     plugin = make_plugin(directory / "p")
     for number in range(4):
         succeed(shared.pluginctl("create", f"acme/own{number}", plugin))
