@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/plugin_name.h"
+#include "common/surrogates.h"
 
 namespace brokerd {
 namespace {
@@ -42,6 +43,7 @@ Result<rapidjson::Document, JsonError> parse_json(std::string_view text, Trailin
     }
     // RapidJSON takes a NUL for the end: another reader would see what follows.
     if (input.Tell() < text.size()) return fail(locate(text, input.Tell(), "The document contains a NUL byte."));
+    if (auto fault = lone_surrogate(text)) return fail(*std::move(fault));
     return document;
 }
 

@@ -164,7 +164,7 @@ private:
         if (!value->IsObject()) refuse(fmt::format("\"{}\" is no object", name));
         // A condition that is not understood cannot be taken for met, nor for unmet.
         for (const auto& condition : value->IsObject() ? value->GetObject() : empty_.GetObject()) {
-            const std::string_view known = condition.name.GetString();
+            const std::string_view known{condition.name.GetString(), condition.name.GetStringLength()};
             if (known != "caps" && known != "arches" && known != "minKernel") {
                 refuse(fmt::format("\"{}\" has a condition that is not known: update brokerd", name));
             }

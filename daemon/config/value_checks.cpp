@@ -60,7 +60,8 @@ bool is_authority(std::string_view text) {
 }  // namespace
 
 std::string check_absolute(const std::string& path) {
-    return !path.empty() && path.front() == '/' ? std::string{} : fmt::format("{} is not an absolute path", path);
+    return !path.empty() && path.front() == '/' ? std::string{}
+                                                : fmt::format("{} is not an absolute path", escaped(path, 200));
 }
 
 std::string check_not_empty(const std::string& value) {

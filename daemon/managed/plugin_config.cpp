@@ -40,7 +40,8 @@ bool is_word(std::string_view text) {
     });
 }
 
-/// PREFIX.CAPABILITY[/VERSION]: the capability begins after the last dot before the slash, as Docker splits it.
+/// PREFIX.CAPABILITY[/VERSION]: the capability begins after the last dot before the slash, as Docker splits it. Without
+/// a version Docker (and to_blob()) writes the slash all the same, so that is read as well.
 void read_interface_type(const JsonField& field, InterfaceType& out) {
     std::string text;
     if (field.missing()) field.refuse("must be a text");
@@ -53,7 +54,7 @@ void read_interface_type(const JsonField& field, InterfaceType& out) {
         out.capability = name.substr(dot + 1);
     }
     if (slash != std::string::npos) out.version = text.substr(slash + 1);
-    if (!is_word(out.prefix) || !is_word(out.capability) || (slash != std::string::npos && !is_word(out.version))) {
+    if (!is_word(out.prefix) || !is_word(out.capability) || (!out.version.empty() && !is_word(out.version))) {
         field.refuse("must have the form PREFIX.CAPABILITY/VERSION, such as docker.volumedriver/1.0");
     }
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "common/surrogates.h"
 #include "daemon/managed/json_field.h"
 
 namespace brokerd {
@@ -75,6 +76,7 @@ Result<std::vector<RawMember>, JsonError> split_object(std::string_view text) {
     const rapidjson::ParseResult parsed = reader.Parse<kFlags>(input, places);
     if (parsed.Code() == rapidjson::kParseErrorTermination) return fail(JsonError{"must be an object", 1, 1});
     if (!parsed) return fail(locate(text, parsed.Offset(), rapidjson::GetParseError_En(parsed.Code())));
+    if (auto fault = lone_surrogate(text)) return fail(*std::move(fault));
     return std::move(places.members);
 }
 

@@ -1,5 +1,6 @@
 #include "daemon/shim/last_words.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace brokerd {
@@ -34,6 +35,16 @@ std::size_t colour_length(std::string_view text) {
     return i < text.size() && text[i] >= 0x40 && text[i] <= 0x7E ? i + 1 : 0;
 }
 
+std::string without_colours(std::string_view text) {
+    std::string plain;
+    for (std::size_t at = text.find('\x1b'); at != std::string_view::npos; at = text.find('\x1b')) {
+        const std::size_t colour = colour_length(text.substr(at));
+        plain += text.substr(0, colour > 0 ? at : at + 1);
+        text.remove_prefix(at + std::max<std::size_t>(colour, 1));
+    }
+    return plain.append(text);
+}
+
 bool is_control(std::string_view character) {
     const auto first = static_cast<unsigned char>(character[0]);
     if (character.size() == 1) return first < 0x20 || first == 0x7F;
@@ -55,12 +66,9 @@ std::string_view trimmed(std::string_view text) {
 std::string one_clean_line(std::string_view text, std::size_t limit) {
     constexpr std::string_view kEllipsis = "…";
     std::string line;
-    text = trimmed(text);
+    const std::string plain = without_colours(text);
+    text = trimmed(plain);
     while (!text.empty()) {
-        if (const std::size_t colour = colour_length(text); colour > 0) {
-            text.remove_prefix(colour);
-            continue;
-        }
         const std::size_t length = character_length(text);
         const std::string_view character =
             length == 0 || is_control(text.substr(0, length)) ? "?" : text.substr(0, length);

@@ -25,11 +25,19 @@ private:
     std::string settings_;
 };
 
+/// With configs that are the same by what they say: two readers do not share them.
+bool same(const PluginRecord& a, PluginRecord b) {
+    if (*a.config != *b.config || *a.config_bytes != *b.config_bytes) return false;
+    b.config = a.config;
+    b.config_bytes = a.config_bytes;
+    return a == b;
+}
+
 void expect_entry(const std::string& id, const PluginsFileEntry& entry, Files& files) {
     expect(entry.record->id == id && is_plugin_id(id), "an entry is its plugin's");
     expect(entry.record->config != nullptr && entry.record->config_bytes != nullptr, "a record is complete");
     const auto again = read_entry(id, *entry.bytes, files);
-    expect(again && *again->record == *entry.record && again->swap == entry.swap, "an entry is read as itself",
+    expect(again && same(*again->record, *entry.record) && again->swap == entry.swap, "an entry is read as itself",
            *entry.bytes);
     expect(*again->bytes == *entry.bytes, "an entry that is written stays as it is", *entry.bytes);
     expect(
@@ -56,7 +64,7 @@ void try_input(std::string_view input) {
     expect(again->entries.size() == content->entries.size(), "no plugin is lost, or comes back", text);
     for (const auto& [id, entry] : content->entries) {
         const auto found = again->entries.find(id);
-        expect(found != again->entries.end() && *found->second.record == *entry.record, "a plugin is written whole",
+        expect(found != again->entries.end() && same(*found->second.record, *entry.record), "a plugin is written whole",
                id);
     }
     expect(again->kept == content->kept, "what was not understood is kept as it is", text);

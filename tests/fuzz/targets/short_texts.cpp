@@ -26,7 +26,8 @@ void try_amounts(std::string_view text) {
     using namespace cli;
     const auto count = parse_count(text);
     const auto size = parse_size(text);
-    if (count && size) expect(*count == *size, "a plain number is that many bytes", text);
+    constexpr std::uint64_t kExact = std::uint64_t{1} << 53;  // sizes may have fractions: they are read as doubles
+    if (count && size && *count <= kExact) expect(*count == *size, "a plain number is that many bytes", text);
     const auto processors = parse_processors(text);
     if (count && processors)
         expect(*processors == *count * 1'000'000'000U, "a plain number is that many processors", text);
@@ -34,7 +35,8 @@ void try_amounts(std::string_view text) {
 
 void try_ssh(std::string_view text) {
     const auto address = cli::SshAddress::parse(text);
-    if (!address) return expect_sentence(address.error().message);
+    // An error quotes the user's own words, and is made printable where it is printed (cli/main.cpp, session.cpp).
+    if (!address) return expect(!address.error().message.empty(), "an error says what is wrong");
     for (const std::string& word : {address->user, address->host, address->socket_path}) {
         expect(!word.starts_with('-'), "no word of an address is an option of ssh", word);
         expect(word.find_first_of(" \t\n\r\"'`$\\;|&<>(){}*?!~#%") == std::string::npos && is_printable_line(word),

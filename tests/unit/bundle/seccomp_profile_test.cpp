@@ -96,6 +96,7 @@ TEST_CASE("a profile that is not understood is refused, whatever is wrong with i
     };
     CHECK_THAT(in_rule(R"("includes":{"distributions":["x"]})"),
                Catch::Contains("syscalls/1: \"includes\" has a condition that is not known"));
+    CHECK_THAT(in_rule(R"("excludes":{"caps\u0000":["CAP_KILL"]})"), Catch::Contains("a condition that is not known"));
     CHECK_THAT(in_rule(R"("excludes":[])"), Catch::Contains("\"excludes\" is no object"));
     CHECK_THAT(in_rule(R"("excludes":{"caps":"CAP_KILL"})"), Catch::Contains("\"caps\""));
     CHECK_THAT(in_rule(R"("includes":{"minKernel":4})"), Catch::Contains("\"minKernel\""));

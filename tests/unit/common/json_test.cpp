@@ -27,6 +27,18 @@ TEST_CASE("nothing may follow JSON, and no byte order mark precede it", "[common
     CHECK_FALSE(parse_json("{}\0"sv, TrailingCommas::accepted));
 }
 
+TEST_CASE("half of a surrogate pair is no character", "[common]") {
+    for (const char* half : {R"("\ud800")", R"("\uDE00")", R"({"a":"\ud83d\ude00\udc00"})", R"("\\\udfff")"}) {
+        CAPTURE(half);
+        CHECK_FALSE(parse_json(half));
+    }
+    for (const char* whole : {R"("\ud83d\ude00")", R"("\\udc00")", R"("\uD7FF\uE000\u0dc0")", R"("\\\\udfff")"}) {
+        CAPTURE(whole);
+        CHECK(parse_json(whole));
+    }
+    CHECK(parse_json("{\n \"\\udc00\":1}").error().line == 2);
+}
+
 TEST_CASE("nesting as deep as the input is long does not exhaust the stack", "[common]") {
     CHECK_FALSE(parse_json(std::string(1 << 20, '[')));
     const std::string closed = std::string(100'000, '[') + std::string(100'000, ']');

@@ -162,6 +162,7 @@ TEST_CASE("a mistake in the file is told with its line", "[config]") {
         {"# fine\n\nproxy-threads = 0\n", 3, "--proxy-threads"},
         {"activation-timeout = 5\nactivation = sometimes\n", 2, "sometimes"},
         {"spec-dir = /a\n# x\nspec-dir = relative\n", 3, "relative is not an absolute path"},
+        {"spec-dir = a\x1b[31m\n", 1, "a\\x1b[31m is not an absolute path"},
         {"spec-dir = [\n\"/a\",\n\"b\"]\n", 1, "b is not an absolute path"},
         {"spec-dir = [\n\"/a\",\n", 1, "has no end"},
         {"spec-dir = [ # two\n\"/a\", # one\n\"/b\"]\nnonsense = 1\n", 4, "nonsense"},

@@ -159,6 +159,7 @@ TEST_CASE("an interface needs a socket's file name and types of Docker's form", 
     const auto [interface, pointer] = GENERATE(table<std::string, std::string>({
         {R"({"socket":"x.sock"})", "accepted"},
         {R"({"socket":"x.sock","types":["docker.volumedriver"]})", "accepted"},
+        {R"({"socket":"x.sock","types":["docker.volumedriver/"]})", "accepted"},  // as Docker prints the former
         {R"({"socket":"x.sock","types":["a.b.c/1.0"]})", "accepted"},
         {R"({})", "/interface/socket"},
         {R"({"socket":""})", "/interface/socket"},

@@ -57,6 +57,7 @@ TEST_CASE("cleaning a line leaves UTF-8 and nothing that a terminal obeys", "[sh
                          "31m b\xE2\x80\xAE c\r\n",
                          100) == "a?31m b? c");
     CHECK(one_clean_line("\xC0\x80 \xED\xA0\x80 \xF4\x90\x80\x80 \xE2\x82", 100) == "?? ??? ???? ??");
+    CHECK(one_clean_line("\x1b[31m error \x1b[0m\n", 100) == "error");
     for (std::size_t limit = 10; limit < 20; ++limit) {
         const std::string line = one_clean_line("ääääääääääääääääää", limit);
         CHECK(line.size() <= limit);
