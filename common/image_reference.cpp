@@ -62,6 +62,7 @@ bool is_port(std::string_view port) {
 
 bool is_ipv6(std::string_view address) {
     in6_addr ignored{};
+    if (address.find('\0') != std::string_view::npos) return false;  // where inet_pton() would end
     return inet_pton(AF_INET6, std::string{address}.c_str(), &ignored) == 1;
 }
 

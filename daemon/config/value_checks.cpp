@@ -24,6 +24,7 @@ bool is_number(std::string_view text, unsigned most) {
 
 bool is_address(int family, std::string_view text) {
     std::array<unsigned char, 16> bytes{};
+    if (text.find('\0') != std::string_view::npos) return false;  // where inet_pton() would end
     return inet_pton(family, std::string{text}.c_str(), bytes.data()) == 1;
 }
 

@@ -45,6 +45,9 @@ RequestParser::Progress RequestParser::feed(std::string& input) {
     if (current_->too_large) return refuse(error_reply::body_too_large(kMaxBodyBytes));
     while (!input.empty() && !current_->parser.is_done()) {
         current_->started = true;
+        // Beast 1.74 asserts that a last chunk ("0\r\n\r\n") comes whole. No less than that is left of a chunked body
+        // that has not ended.
+        if (current_->head_checked && current_->parser.chunked() && input.size() < 5) return Progress::need_more;
         boost::beast::error_code error;
         const std::size_t consumed = current_->parser.put(boost::asio::buffer(input), error);
         input.erase(0, consumed);

@@ -114,9 +114,10 @@ std::chrono::milliseconds parse_retry_after(std::string_view value, std::chrono:
     // RFC 9110 5.6.7, the one form that is still generated; the daemon's locale is C.
     const char* rest = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
     if (rest == nullptr || *rest != '\0') return std::chrono::milliseconds{0};
-    const auto wait = std::chrono::system_clock::from_time_t(::timegm(&date)) - now;
-    return std::clamp(std::chrono::ceil<std::chrono::milliseconds>(wait), std::chrono::milliseconds{0},
-                      std::chrono::milliseconds{kLongest});
+    // In seconds: the clock's own nanoseconds do not reach to every year that can be written.
+    const auto wait =
+        std::chrono::seconds{::timegm(&date)} - std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
+    return std::clamp(wait, std::chrono::seconds{0}, kLongest);
 }
 
 RegistryError error_of(const HttpAnswer& answer, std::string_view body, std::string_view host,

@@ -160,6 +160,8 @@ TEST_CASE("newer Docker's host names are understood too", "[common]") {
         INFO(text);
         CHECK_FALSE(ImageReference::parse(text));
     }
+    using namespace std::string_view_literals;
+    CHECK_FALSE(ImageReference::parse("[fd00::1\0/../..]/x"sv));
 }
 
 TEST_CASE("a host name that is none is not taken for a path", "[common]") {

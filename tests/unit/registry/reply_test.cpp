@@ -56,6 +56,7 @@ TEST_CASE("Retry-After is seconds or a date", "[registry]") {
     CHECK(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now) == 7s);
     CHECK(parse_retry_after("Sun, 06 Nov 1994 08:49:00 GMT", now) == 0s);
     CHECK(parse_retry_after("Sun, 06 Nov 2094 08:49:00 GMT", now) == 24h);
+    CHECK(parse_retry_after("Wed, 21 Oct 1049 07:28:00 GMT", now) == 0s);  // before the clock can tell
     CHECK(parse_retry_after("99999999999999999999999", now) == 24h);
     CHECK(parse_retry_after("18446744073709551615", now) == 24h);
     for (const char* text : {"", "-1", "1.5", "soon", "5 ", "Sun, 06 Nov 1994 08:49:37 GMT x"})
