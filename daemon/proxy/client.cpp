@@ -60,7 +60,7 @@ void Client::progress() {
         throw;
     }
     in_progress_ = false;
-    if (!channel_.can_write() || unread_.is_linked()) [[unlikely]]
+    if (!channel_.can_write() || unread_) [[unlikely]]
         limit_unread();
     if (rounds == kRoundsPerTurn) go_on_later();
 }
@@ -284,7 +284,7 @@ void Client::close() {
     state_ = State::closed;
     call_.finish(Outcome::client_gone, context_.loop.now());
     DeadlineList::clear(*this);
-    DeadlineList::clear(unread_);
+    if (unread_) DeadlineList::clear(*unread_);  // it may be what closes us
     drop_upstream();
     mark_.end();
     channel_.close();

@@ -154,20 +154,20 @@ private:
     std::unique_ptr<PathsAnswer> paths_answer_;  ///< the present request's, where its answer tells paths
     MeteredCall call_;
     EventLoop::Clock::time_point waiting_since_{};
+    std::unique_ptr<Unread> unread_;  ///< while it takes nothing of an answer: few do, and those at rest are many
     // Of the present request:
     std::size_t head_bytes_ = 0;
-    bool head_is_fresh_ = false;  ///< `context_.parsed` is this request's
-    bool head_consumed_ = false;
-    bool head_only_ = false;  ///< its method is HEAD
-    bool client_http11_ = true;
     AnswerLimits::Limit answer_limit_{};
     std::uint64_t body_came_ = 0;   ///< of the body, since the deadline was set
     std::uint64_t body_noted_ = 0;  ///< what the upstream's channel had written then
+    bool head_is_fresh_ = false;    ///< `context_.parsed` is this request's
+    bool head_consumed_ = false;
+    bool head_only_ = false;  ///< its method is HEAD
+    bool client_http11_ = true;
     bool awaits_continue_ = false;  ///< sends its body only once the plugin says so
     bool close_after_ = false;
     bool upstream_is_reused_ = false;
     // Of the connection:
-    Unread unread_{*this};
     bool withdrawn_ = false;
     bool draining_ = false;
     bool in_progress_ = false;

@@ -83,10 +83,11 @@ void Client::limit_unread() {
     const bool has_answer =
         state_ == State::reading || state_ == State::answering || (state_ == State::exchanging && answer_.is_begun());
     const bool owes = has_answer && !channel_.can_write() && !draining_;
-    if (!owes) return DeadlineList::clear(unread_);
-    if (unread_.is_linked() && unread_.noted == channel_.written) return;
-    unread_.noted = channel_.written;
-    if (context_.unread_limit > std::chrono::seconds::zero()) context_.deadlines.set(unread_, context_.unread_limit);
+    if (!owes) return unread_.reset();
+    if (!unread_) unread_ = std::make_unique<Unread>(*this);
+    if (unread_->is_linked() && unread_->noted == channel_.written) return;
+    unread_->noted = channel_.written;
+    if (context_.unread_limit > std::chrono::seconds::zero()) context_.deadlines.set(*unread_, context_.unread_limit);
 }
 
 void Client::end_unread() {
