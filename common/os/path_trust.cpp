@@ -8,29 +8,15 @@
 #include <deque>
 #include <string_view>
 
+#include "common/os/path_steps.h"
 #include "common/plugin_name.h"
 
 namespace brokerd {
 namespace {
 
-/// path_resolution(7): the kernel gives up after 40 links as well.
-constexpr unsigned kMaxLinks = 40;
-
 void put_in_front(std::string_view path, std::deque<std::string>& rest) {
-    std::deque<std::string> parts;
-    for (std::size_t start = 0; start < path.size();) {
-        const std::size_t end = std::min(path.find('/', start), path.size());
-        const std::string_view part = path.substr(start, end - start);
-        if (!part.empty() && part != ".") parts.emplace_back(part);
-        start = end + 1;
-    }
+    const std::deque<std::string> parts = path_components(path);
     rest.insert(rest.begin(), parts.begin(), parts.end());
-}
-
-std::string link_target(const std::string& path) {
-    std::array<char, PATH_MAX> target{};
-    const ssize_t length = ::readlink(path.c_str(), target.data(), target.size());
-    return length < 0 ? std::string{} : std::string{target.data(), static_cast<std::size_t>(length)};
 }
 
 /// For a command that somebody copies: whoever made a directory has also chosen its name.

@@ -21,40 +21,21 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/os/path_steps.h"
 #include "daemon/loop/inotify.h"
 #include "daemon/loop/log_entry.h"
 
 namespace brokerd {
 namespace {
 
-/// path_resolution(7): the kernel gives up after 40 links as well.
-constexpr unsigned kMaxLinks = 40;
-
 /// Directories are named by their real path: IN_DONT_FOLLOW keeps a race from leading elsewhere.
 constexpr std::uint32_t kMask =
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR | IN_DONT_FOLLOW;
-
-std::deque<std::string> components(std::string_view path) {
-    std::deque<std::string> parts;
-    for (std::size_t start = 0; start < path.size();) {
-        const std::size_t end = std::min(path.find('/', start), path.size());
-        const std::string_view part = path.substr(start, end - start);
-        if (!part.empty() && part != ".") parts.emplace_back(part);
-        start = end + 1;
-    }
-    return parts;
-}
 
 /// `directory` is "" for the root, so that joining needs no case.
 void go_up(std::string& directory) {
     const std::size_t slash = directory.rfind('/');
     directory.erase(slash == std::string::npos ? 0 : slash);
-}
-
-std::string link_target(const std::string& path) {
-    std::array<char, PATH_MAX> target{};
-    const ssize_t length = readlink(path.c_str(), target.data(), target.size());
-    return length < 0 ? std::string{} : std::string{target.data(), static_cast<std::size_t>(length)};
 }
 
 /// One directory on the way, and the entry of it that matters.
@@ -107,7 +88,7 @@ private:
 
     std::vector<Step> steps_to(const std::string& path, Endpoint::Links last) {
         std::vector<Step> steps;
-        std::deque<std::string> rest = components(path);
+        std::deque<std::string> rest = path_components(path);
         std::string directory;
         unsigned links = 0;
         while (!rest.empty()) {
@@ -131,7 +112,7 @@ private:
                 if ((rest.empty() && last == Endpoint::Links::refused) || ++links > kMaxLinks) break;
                 const std::string target = link_target(entry);
                 if (!target.empty() && target.front() == '/') directory.clear();
-                std::deque<std::string> parts = components(target);
+                std::deque<std::string> parts = path_components(target);
                 rest.insert(rest.begin(), parts.begin(), parts.end());
             } else if (S_ISDIR(status.st_mode)) {
                 directory = entry;
