@@ -3,18 +3,15 @@
 import pathlib
 import re
 
+from harness.documents import tests_named_in
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (REPOSITORY / "daemon" / "SECURITY.md").read_text(encoding="utf-8")
 FILES = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:cpp|h|postrm|prerm|md))`")
 
 
 def test_tests_that_it_names_exist():
-    named = set(re.findall(r"\b(test_\w+\.py)(?:::(test_\w+))?", TEXT))
-    assert len(named) > 80
-    for name, case in sorted(named):
-        found = list((REPOSITORY / "tests").rglob(name))
-        assert len(found) == 1, name
-        assert not case or f"def {case}(" in found[0].read_text(encoding="utf-8"), f"{name}::{case}"
+    assert len(tests_named_in(TEXT)) > 80
     for name in sorted(set(re.findall(r"\b\w+_test\.cpp\b", TEXT))):
         assert len(list((REPOSITORY / "tests").rglob(name))) == 1, name
 

@@ -11,6 +11,7 @@ Both are run by bash. A comment before a block says what a reader need not know:
 """
 
 import dataclasses
+import pathlib
 import re
 
 _FENCE = re.compile(r"(?ms)(?:^<!-- (?P<note>not run: .+?|fails|needs: \S+) -->\n)?^ *```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^ *```$")
@@ -78,3 +79,14 @@ def fits(shown, printed):
         pattern += "(?:.*\n)*" if words == "…" else ".*".join(map(re.escape, words.split("…"))) + "\n"
     text = "".join(" ".join(line.split()) + "\n" for line in printed.splitlines() if line.strip())
     return re.fullmatch(pattern, text) is not None
+
+
+def tests_named_in(text):
+    """The tests that a document names, each of which must be there: (file, case)."""
+    root = pathlib.Path(__file__).resolve().parents[3] / "tests"
+    named = set(re.findall(r"\b(test_\w+\.py)(?:::(test_\w+))?", text))
+    for name, case in sorted(named):
+        found = list(root.rglob(name))
+        assert len(found) == 1, name
+        assert not case or f"def {case}(" in found[0].read_text(encoding="utf-8"), f"{name}::{case}"
+    return named
