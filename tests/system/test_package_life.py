@@ -215,15 +215,19 @@ def assert_nothing_left(machine, plugin):
         assert machine.run("systemctl", "is-active", unit).stdout.strip() == "inactive", unit
 
 
-def test_a_removal_ends_everything_and_keeps_the_state(host, packages):
-    """Also plugins, which outlive brokerd otherwise; they are asked to end, as when the host goes down."""
-    assert [host.show(unit, "ActiveState") for unit in ("brokerd.service", "brokerd.socket")] == ["active", "active"]
+def start_with_a_mounted_volume(host):
     mounting = {"propagatedMount": "/data", "linux": {"capabilities": ["CAP_SYS_ADMIN"]}}
     add_plugin(host, NAME, "tmpfs", {**script(ORDERLY), **mounting})
     host.succeed("pluginctl", "enable", NAME)
     for method, more in (("Create", ""), ("Mount", ',"ID":"1"')):
         host.succeed("pluginctl", "call", NAME, f"VolumeDriver.{method}", f'{{"Name":"v"{more}}}')
-    plugin = wait_running(host, NAME)
+    return wait_running(host, NAME)
+
+
+def test_a_removal_ends_everything_and_keeps_the_state(host, packages):
+    """Also plugins, which outlive brokerd otherwise; they are asked to end, as when the host goes down."""
+    assert [host.show(unit, "ActiveState") for unit in ("brokerd.service", "brokerd.socket")] == ["active", "active"]
+    plugin = start_with_a_mounted_volume(host)
     assert f"/{plugin['Id']}/propagated-mount/v " in host.succeed("cat", "/proc/self/mountinfo")
     foreign = host.root / "run/docker/plugins/foreign.sock"  # of a plugin that brokerd has found, and does not own
     host.succeed("systemd-run", "--unit=foreign", "systemd-socket-activate", "--listen=/run/docker/plugins/foreign.sock", "cat")
@@ -254,12 +258,7 @@ def test_a_removal_finds_other_directories_in_the_settings(host):
     usual = (host.root / "etc/brokerd/brokerd.conf").read_text()
     host.write("/etc/brokerd/brokerd.conf", usual + "".join(f"{name} = {path}\n" for name, path in places.items()))
     host.succeed("systemctl", "restart", "brokerd.service")
-    mounting = {"propagatedMount": "/data", "linux": {"capabilities": ["CAP_SYS_ADMIN"]}}
-    add_plugin(host, NAME, "tmpfs", {**script(ORDERLY), **mounting})
-    host.succeed("pluginctl", "enable", NAME)
-    for method, more in (("Create", ""), ("Mount", ',"ID":"1"')):
-        host.succeed("pluginctl", "call", NAME, f"VolumeDriver.{method}", f'{{"Name":"v"{more}}}')
-    plugin = wait_running(host, NAME)
+    plugin = start_with_a_mounted_volume(host)
     assert [path for path in plugin["Published"] if path.startswith("/run/engines/")]
     assert f"/srv/state/plugins/{plugin['Id']}/propagated-mount/v " in host.succeed("cat", "/proc/self/mountinfo")
     host.succeed("dpkg", "--remove", "brokerd")
