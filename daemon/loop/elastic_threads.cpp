@@ -10,7 +10,10 @@
 namespace brokerd {
 
 ElasticThreads::ElasticThreads(std::string name, std::size_t most, std::chrono::milliseconds idle, Failed failed)
-    : name_{std::move(name)}, most_{most}, idle_time_{idle}, failed_{std::move(failed)} {}
+    : name_{std::move(name)}, most_{most}, idle_time_{idle}, failed_{std::move(failed)} {
+    const std::lock_guard lock{mutex_};
+    add_thread();
+}
 
 ElasticThreads::~ElasticThreads() {
     {
@@ -28,25 +31,38 @@ void ElasticThreads::submit(Job job) {
         const std::lock_guard lock{mutex_};
         if (ending_) return;
         jobs_.push_back(std::move(job));
-        if (jobs_.size() > idle_ && threads_.size() < most_) add_thread();
+        if (jobs_.size() > idle_ && threads_.size() < most_) try_to_add_thread();
         changed_.notify_one();
     }
     join_ended();
 }
 
-/// With the mutex locked. Where the host has no thread left, those that there are do it later.
+/// With the mutex locked.
 void ElasticThreads::add_thread() {
     const auto self = threads_.emplace(threads_.end());
     try {
         *self = std::thread{[this, self] { work(self); }};
-    } catch (const std::system_error& error) {
+    } catch (...) {
         threads_.erase(self);
-        if (threads_.empty()) {
-            jobs_.pop_back();
-            throw;
-        }
+        throw;
+    }
+}
+
+/// With the mutex locked. Where the host has no thread left, those that there are do it later.
+void ElasticThreads::try_to_add_thread() {
+    try {
+        add_thread();
+    } catch (const std::system_error& error) {
         log_warning("cannot start another thread: {}", error.what());
     }
+}
+
+/// Whether there is any. The last thread, which stays, is not woken to find that out.
+bool ElasticThreads::wait_for_work(std::unique_lock<std::mutex>& lock) {
+    const auto is_wanted = [this] { return ending_ || !jobs_.empty(); };
+    if (threads_.size() > 1) return changed_.wait_for(lock, idle_time_, is_wanted);
+    changed_.wait(lock, is_wanted);
+    return true;
 }
 
 void ElasticThreads::work(Threads::iterator self) {
@@ -55,9 +71,9 @@ void ElasticThreads::work(Threads::iterator self) {
     while (!ending_) {
         if (jobs_.empty()) {
             ++idle_;
-            const bool woken = changed_.wait_for(lock, idle_time_, [this] { return ending_ || !jobs_.empty(); });
+            const bool woken = wait_for_work(lock);
             --idle_;
-            if (!woken) break;
+            if (!woken && threads_.size() > 1) break;
             continue;
         }
         const Job job = std::move(jobs_.front());

@@ -15,29 +15,30 @@
 namespace brokerd {
 
 /// Threads for jobs that block: made when a job waits and none is idle, up to a limit, and ended when there has been
-/// nothing to do for a while; further jobs queue.
-/// Thread: any may submit; destroy from outside.
+/// nothing to do for a while; further jobs queue. The last one stays: a job is done, if late, also where the host has
+/// no thread left. Thread: any may submit; destroy from outside.
 class ElasticThreads {
 public:
     using Job = std::function<void()>;
     /// Told of what a job throws, on the thread of that job.
     using Failed = std::function<void(std::exception_ptr)>;
 
-    /// `name` is what the kernel shows (at most 15 bytes). No thread is made before the first job.
+    /// `name` is what the kernel shows (at most 15 bytes). `most` is 1 or more. Throws std::system_error without a
+    /// thread.
     ElasticThreads(std::string name, std::size_t most, std::chrono::milliseconds idle, Failed failed);
     /// Drops jobs that have not begun and waits for the others.
     ~ElasticThreads();
     ElasticThreads(const ElasticThreads&) = delete;
     ElasticThreads& operator=(const ElasticThreads&) = delete;
 
-    /// Throws std::system_error where the job needs the first thread and the host has none left; with one or more, the
-    /// job waits for them.
     void submit(Job job);
 
 private:
     using Threads = std::list<std::thread>;
 
     void add_thread();
+    void try_to_add_thread();
+    bool wait_for_work(std::unique_lock<std::mutex>& lock);
     void work(Threads::iterator self);
     void join_ended();
 
