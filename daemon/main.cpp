@@ -179,8 +179,8 @@ ManagedRunning managed_running(const Config& config, ContainerRunner& runner) {
     ManagedRunning running{runner};
     running.places = {config.state_root + "/plugins", config.runtime_root + "/exec"};
     running.diagnose = [&runner](pid_t pid, const std::string& id, const std::string& socket,
-                                 std::function<void(std::string)> then) {
-        runner.why_not_listening(pid, id, socket, std::move(then));
+                                 const std::string& last_try, std::function<void(std::string)> then) {
+        runner.why_not_listening(pid, id, socket, last_try, std::move(then));
     };
     running.runner_problem = [&runner] { return runner.problem(); };
     running.health.interval = config.health_interval;

@@ -105,10 +105,13 @@ void ManagedRuns::start(PluginRecordPtr plugin, std::chrono::milliseconds timeou
 void ManagedRuns::on_timeout(const std::string& id) {
     const PluginRun run = supervisor_.find(id);
     const std::string socket = wanted_.at(id).plugin->config->interface_socket;
+    const Activation* const activation = offers_.activation(id);
+    const std::string last_try = activation == nullptr ? "" : activation->reason();
     if (run.phase != PluginRun::Phase::starting || run.pid == 0) {
-        return end_trial(id, run.reason.empty() ? "it has not started in time" : run.reason);
+        const std::string late = "it has not started in time" + (last_try.empty() ? "" : ": " + last_try);
+        return end_trial(id, run.reason.empty() ? late : run.reason);
     }
-    diagnose_(run.pid, id, socket, [this, id, number = wanted_.at(id).trial->number](const std::string& why) {
+    diagnose_(run.pid, id, socket, last_try, [this, id, number = wanted_.at(id).trial->number](const std::string& why) {
         const auto found = wanted_.find(id);
         // Meanwhile this trial may have been given up and another one begun.
         if (found != wanted_.end() && found->second.trial && found->second.trial->number == number) end_trial(id, why);

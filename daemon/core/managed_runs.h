@@ -32,9 +32,10 @@ public:
     /// Told when what a plugin is doing has changed: its state as PluginView has it, and why.
     using Changed =
         std::function<void(const PluginRecord& plugin, const std::string& state, const std::string& reason)>;
-    /// Finds out why a running plugin does not listen on its socket, and tells `then` later.
+    /// Finds out why a running plugin does not answer on its socket, where `last_try` is what came of asking it last,
+    /// and tells `then` later.
     using Diagnose = std::function<void(pid_t pid, const std::string& id, const std::string& socket,
-                                        std::function<void(std::string)> then)>;
+                                        const std::string& last_try, std::function<void(std::string)> then)>;
 
     ManagedRuns(Scheduler& scheduler, PluginRunner& runner, SupervisorSettings settings, ManagedPlaces places,
                 PluginOffers& offers, Diagnose diagnose, Changed changed);

@@ -320,10 +320,10 @@ std::string ContainerRunner::description() const {
 }
 
 void ContainerRunner::why_not_listening(pid_t pid, const std::string& id, const std::string& socket,
-                                        std::function<void(std::string sentence)> then) {
-    impl_->run(
-        [pid, exec = impl_->jobs().places(id).exec, socket] { return brokerd::why_not_listening(pid, exec, socket); },
-        std::move(then));
+                                        const std::string& last_try, std::function<void(std::string sentence)> then) {
+    impl_->run([pid, exec = impl_->jobs().places(id).exec, socket,
+                last_try] { return brokerd::why_not_listening(pid, exec, socket, last_try); },
+               std::move(then));
 }
 
 }  // namespace brokerd

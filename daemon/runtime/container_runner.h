@@ -37,7 +37,7 @@ public:
     [[nodiscard]] std::string description() const;
     /// Calls back with why a running plugin has not answered on the socket that its config names (see
     /// daemon/runtime/socket_diagnosis.h). Bounded in time.
-    void why_not_listening(pid_t pid, const std::string& id, const std::string& socket,
+    void why_not_listening(pid_t pid, const std::string& id, const std::string& socket, const std::string& last_try,
                            std::function<void(std::string sentence)> then);
 
 private:

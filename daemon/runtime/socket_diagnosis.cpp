@@ -144,7 +144,8 @@ std::string shown(std::vector<std::string> paths) {
 
 }  // namespace
 
-std::string why_not_listening(pid_t pid, const std::string& exec_directory, const std::string& socket) {
+std::string why_not_listening(pid_t pid, const std::string& exec_directory, const std::string& socket,
+                              const std::string& last_try) {
     const std::string expected = std::string{kInside} + socket;
     std::vector<std::string> paths = listening_sockets(pid, expected);
     if (paths.empty()) paths = sockets_in(exec_directory, socket);
@@ -154,7 +155,8 @@ std::string why_not_listening(pid_t pid, const std::string& exec_directory, cons
     struct stat status {};
     if (lstat((exec_directory + "/" + socket).c_str(), &status) != 0 || !S_ISSOCK(status.st_mode))
         return fmt::format("it runs, but does not listen at {}", expected);
-    return fmt::format("it runs and has made {}, but does not answer there", expected);
+    return fmt::format("it runs and has made {}, but does not answer there{}{}", expected, last_try.empty() ? "" : ": ",
+                       last_try);
 }
 
 }  // namespace brokerd

@@ -54,13 +54,16 @@ struct Host {
     FakeOffers offers{time};
     Strings told;
     std::string diagnosis = "it runs, but does not listen at /run/docker/plugins/p.sock";
+    std::string last_try;
     std::unique_ptr<Scheduler::Timer> diagnosed;
     ManagedRuns runs{time,
                      runner,
                      {},
                      {"/state/plugins", "/run/exec"},
                      offers,
-                     [this](pid_t, const std::string&, const std::string&, std::function<void(std::string)> then) {
+                     [this](pid_t, const std::string&, const std::string&, const std::string& tried,
+                            std::function<void(std::string)> then) {
+                         last_try = tried;
                          diagnosed = time.after(1ms, [this, then] { then(diagnosis); });
                      },
                      [this](const PluginRecord& plugin, const std::string& state, const std::string& reason) {
@@ -203,7 +206,19 @@ TEST_CASE("a trial without an answer ends in time, with a diagnosis, once the pl
     host.time.advance(1s);
     REQUIRE(host.answers.size() == 1);
     CHECK(host.answers[0] == host.diagnosis);
+    CHECK(host.last_try == "nobody listens");
     CHECK(host.state() == "disabled");
+}
+
+TEST_CASE("a trial of which nothing is known in time says what came of asking it last", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start(5s);
+    host.time.advance(6s);
+    host.runner.refuse(kId, "it was given up");
+    host.time.advance(1s);
+    REQUIRE(host.answers.size() == 1);
+    CHECK(host.answers[0] == "it has not started in time: nobody listens");
 }
 
 TEST_CASE("a plugin whose answer is no manifest fails its trial at once", "[core]") {

@@ -11,18 +11,20 @@ using namespace brokerd::test;
 
 TEST_CASE("a socket by another name is what a plugin is told of", "[runtime]") {
     const TemporaryDirectory exec;
-    CHECK(why_not_listening(getpid(), exec.path(), "x.sock") ==
+    CHECK(why_not_listening(getpid(), exec.path(), "x.sock", "") ==
           "it runs, but does not listen at /run/docker/plugins/x.sock");
     make_socket(exec / "other.sock");
-    CHECK(why_not_listening(getpid(), exec.path(), "x.sock") ==
+    CHECK(why_not_listening(getpid(), exec.path(), "x.sock", "") ==
           "it listens at /run/docker/plugins/other.sock, but its config says that interface.socket is x.sock");
 }
 
 TEST_CASE("a socket that nobody answers is told", "[runtime]") {
     const TemporaryDirectory exec;
     make_socket(exec / "x.sock");
-    CHECK(why_not_listening(getpid(), exec.path(), "x.sock") ==
+    CHECK(why_not_listening(getpid(), exec.path(), "x.sock", "") ==
           "it runs and has made /run/docker/plugins/x.sock, but does not answer there");
+    CHECK(why_not_listening(getpid(), exec.path(), "x.sock", "Connection refused") ==
+          "it runs and has made /run/docker/plugins/x.sock, but does not answer there: Connection refused");
 }
 
 TEST_CASE("a plugin that listens elsewhere is found out", "[runtime]") {
@@ -35,8 +37,8 @@ TEST_CASE("a plugin that listens elsewhere is found out", "[runtime]") {
     const void* const generic = &address;
     REQUIRE(bind(listener.get(), static_cast<const sockaddr*>(generic), sizeof address) == 0);
     const TemporaryDirectory empty;
-    CHECK(why_not_listening(getpid(), empty.path(), "x.sock").starts_with("it runs, but does not listen"));
+    CHECK(why_not_listening(getpid(), empty.path(), "x.sock", "").starts_with("it runs, but does not listen"));
     REQUIRE(listen(listener.get(), 1) == 0);
-    CHECK(why_not_listening(getpid(), empty.path(), "x.sock") ==
+    CHECK(why_not_listening(getpid(), empty.path(), "x.sock", "") ==
           "it listens at " + exec.path() + "/else.sock, but its config says that interface.socket is x.sock");
 }
