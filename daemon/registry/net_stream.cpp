@@ -1,6 +1,5 @@
 #include "daemon/registry/net_stream.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -16,6 +15,7 @@
 
 #include "common/os/system_error.h"
 #include "daemon/registry/network_proxies.h"
+#include "daemon/tls/openssl_client.h"
 
 namespace brokerd {
 namespace {
@@ -74,16 +74,6 @@ RegistryResult<UniqueFd> connect_to(const addrinfo& address, milliseconds time, 
     const int on = 1;
     ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return socket;
-}
-
-bool is_address(const std::string& host) {
-    in6_addr buffer{};
-    return inet_pton(AF_INET, host.c_str(), &buffer) == 1 || inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
-}
-
-std::string openssl_reason() {
-    const char* text = ERR_reason_error_string(ERR_peek_last_error());
-    return text == nullptr ? "unknown cause" : text;
 }
 
 }  // namespace
@@ -153,25 +143,17 @@ RegistryResult<std::monostate> NetStream::wait_for_tls(int result, const Transfe
         default:
             if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
                 return broken("it was closed");
-            return broken("TLS: " + openssl_reason());
+            return broken("TLS: " + last_openssl_reason());
     }
 }
 
 RegistryResult<std::monostate> NetStream::start_tls(SSL_CTX& context, const std::string& host,
                                                     const TransferPatience& patience) {
     ssl_.reset(SSL_new(&context));
-    if (!ssl_ || SSL_set_fd(ssl_.get(), socket_.get()) != 1) return broken("TLS cannot be set up: " + openssl_reason());
+    if (!ssl_ || SSL_set_fd(ssl_.get(), socket_.get()) != 1)
+        return broken("TLS cannot be set up: " + last_openssl_reason());
     const bool verifies = SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE;
-    bool named = true;
-    if (is_address(host)) {
-        named = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), host.c_str()) == 1;
-    } else {
-        // What SSL_set_tlsext_host_name() is, without its C cast; OpenSSL copies the name.
-        SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
-        named = SSL_set1_host(ssl_.get(), host.c_str()) == 1;
-    }
-    // Without it any certificate of the authority would do, whoever it was issued to.
-    if (!named) return broken("TLS: the name to verify cannot be set");
+    if (!require_name(*ssl_, host)) return broken("TLS: the name to verify cannot be set");
     for (;;) {
         ERR_clear_error();
         errno = 0;

@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "common/os/regular_file.h"
+#include "daemon/tls/openssl_client.h"
 
 namespace brokerd {
 namespace {
@@ -17,18 +17,8 @@ namespace {
 /// Ours: several records are taken from the socket with one read.
 constexpr std::size_t kReadBufferBytes = std::size_t{64} << 10;
 
-/// OpenSSL would ask whoever sits at the terminal for a key's passphrase.
-int no_passphrase(char*, int, int, void*) {
-    return 0;
-}
-
-std::string openssl_reason() {
-    const char* reason = ERR_reason_error_string(ERR_peek_last_error());
-    return reason == nullptr ? "it cannot be read" : reason;
-}
-
 Failure<RegistryError> unusable(const std::string& file, std::string_view must,
-                                const std::string& reason = openssl_reason()) {
+                                const std::string& reason = last_openssl_reason()) {
     return fail(RegistryError{
         RegistryErrorKind::io, fmt::format("the file {} cannot be used: {}; {}", file, reason, must), false, {}});
 }
@@ -36,9 +26,7 @@ Failure<RegistryError> unusable(const std::string& file, std::string_view must,
 /// Has `load` read the file, which must be as `must` says.
 template <class Load>
 RegistryResult<std::monostate> load_pem(const std::string& file, std::string_view must, const Load& load) {
-    const auto opened = RegularFile::open(file, kMaxPemBytes);
-    if (!opened) return unusable(file, must, opened.error().message);
-    if (load(opened->path().c_str()) != 1) return unusable(file, must);
+    if (const auto problem = pem_problem(file, load)) return unusable(file, must, *problem);
     return std::monostate{};
 }
 
@@ -93,7 +81,7 @@ RegistryResult<std::monostate> RegistryTls::load_directory(SSL_CTX& context, con
                                   {}});
     }
     std::sort(files.begin(), files.end());
-    SSL_CTX_set_default_passwd_cb(&context, no_passphrase);
+    refuse_passphrases(context);
     for (const std::string& file : files) {
         if (file.ends_with(".crt")) {
             const auto loaded = load_pem(file, "it must be a readable PEM file of certificates",

@@ -1,6 +1,5 @@
 #include "daemon/tls/tls_context.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -9,9 +8,9 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "common/os/regular_file.h"
 #include "daemon/tls/cipher_order.h"
 #include "daemon/tls/kernel_tls.h"
+#include "daemon/tls/openssl_client.h"
 
 namespace brokerd {
 namespace {
@@ -19,33 +18,6 @@ namespace {
 /// Ours: what one read takes in at most, two records: with more, what is decrypted and copied falls out of the fastest
 /// cache (measured for 1 GiB bodies: daemon/README.md, Decisions).
 constexpr std::size_t kReadBufferBytes = std::size_t{34} << 10;
-
-std::string last_openssl_reason() {
-    const unsigned long code = ERR_peek_last_error();
-    const char* text = ERR_reason_error_string(code);
-    if (text != nullptr) return text;
-    return ERR_GET_LIB(code) == ERR_LIB_SYS ? std::generic_category().message(ERR_GET_REASON(code)) : "unknown cause";
-}
-
-/// OpenSSL would ask whoever sits at the terminal for a key's passphrase, and the plugins that need a worker would
-/// wait.
-int no_passphrase(char*, int, int, void*) {
-    return 0;
-}
-
-/// Has `load` read the file; why it cannot be used, or nothing.
-template <class Load>
-std::optional<std::string> pem_problem(const std::string& file, const Load& load) {
-    const auto opened = RegularFile::open(file, kMaxPemBytes);
-    if (!opened) return opened.error().message;
-    if (load(opened->path().c_str()) == 1) return std::nullopt;
-    return last_openssl_reason();
-}
-
-bool is_address(const std::string& host) {
-    in6_addr buffer{};
-    return inet_pton(AF_INET, host.c_str(), &buffer) == 1 || inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
-}
 
 /// What a verification failure means to somebody who did not write the certificate code.
 std::string describe_verification(long result) {
@@ -127,7 +99,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsSettings& se
                 "CertFile {} cannot be used: {}; it must be a readable PEM file, the client certificate first",
                 settings.cert_file, *certificate_problem));
         }
-        SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+        refuse_passphrases(*context);
         const auto key_problem = pem_problem(settings.key_file, [&](const char* path) {
             return SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM);
         });
@@ -144,16 +116,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsSettings& se
 std::unique_ptr<TlsConnection> TlsContext::connect(int fd, SessionStore& sessions, bool resume) const {
     TlsConnection::Ssl ssl{SSL_new(context_.get())};
     if (!ssl) throw std::runtime_error{"SSL_new failed: " + last_openssl_reason()};
-    bool named = false;
-    if (is_address(host_)) {
-        named = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host_.c_str()) == 1;
-    } else {
-        // What SSL_set_tlsext_host_name() is, without its C cast; OpenSSL copies the name.
-        SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host_.c_str()));
-        named = SSL_set1_host(ssl.get(), host_.c_str()) == 1;
-    }
-    // Without it any certificate of the authority would do, whoever it was issued to.
-    if (!named) throw std::runtime_error{"the name to verify cannot be set: " + last_openssl_reason()};
+    if (!require_name(*ssl, host_))
+        throw std::runtime_error{"the name to verify cannot be set: " + last_openssl_reason()};
     if (kernel_tls_ && attach_kernel_tls(fd)) SSL_set_options(ssl.get(), SSL_OP_ENABLE_KTLS);
     return std::make_unique<TlsConnection>(shared_from_this(), std::move(ssl), fd, sessions, resume);
 }
