@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/os/system_error.h"
+#include "daemon/shim/child_signals.h"
 #include "daemon/shim/file_output.h"
 #include "daemon/shim/journal_output.h"
 #include "daemon/shim/plugin_watch.h"
@@ -41,16 +42,16 @@ int report_failure(UniqueFd report, std::string error) {
     return EXIT_FAILURE;
 }
 
-/// Whoever stops brokerd, or a terminal, must not stop the plugins' output with it. SIGCHLD is waited for elsewhere.
+/// Whoever stops brokerd, or a terminal, must not stop the plugins' output with it.
 void arrange_signals() {
     for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
     for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2}) {
         signal(number, SIG_IGN);
     }
-    sigset_t blocked;
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGCHLD);
-    sigprocmask(SIG_SETMASK, &blocked, nullptr);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    notice_children();
 }
 
 /// Whether the two descriptors are there that brokerd means to hand over.

@@ -1,7 +1,5 @@
 #include "daemon/shim/plugin_watch.h"
 
-#include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,23 +7,17 @@
 #include <cerrno>
 #include <csignal>
 
+#include "daemon/shim/child_signals.h"
+
 namespace brokerd {
 namespace {
 
 /// Ours: what two processes that go on writing may add to the 64 KiB that a pipe holds.
 constexpr std::size_t kMaxRest = std::size_t{256} << 10;
 
-UniqueFd watch_children() {
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    return UniqueFd{signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK)};
-}
-
-int milliseconds_until(std::optional<LogWriter::Clock::time_point> time) {
-    if (!time) return -1;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*time - LogWriter::Clock::now()).count();
-    return left > 0 ? static_cast<int>(left) : 0;
+std::optional<std::chrono::milliseconds> left_until(std::optional<LogWriter::Clock::time_point> time) {
+    if (!time) return std::nullopt;
+    return std::chrono::ceil<std::chrono::milliseconds>(*time - LogWriter::Clock::now());
 }
 
 }  // namespace
@@ -62,35 +54,26 @@ void PluginStream::pass_on(std::string_view line, bool partial) {
 
 PluginWatch::PluginWatch(StartedPlugin plugin, LogOutput& output, std::string_view cgroup)
     : pid_{plugin.process.pid},
-      children_{watch_children()},
       memory_{pid_, cgroup},
       log_{output},
       output_{std::move(plugin.standard_output), LogRecord::Source::standard_output, log_, nullptr},
       errors_{std::move(plugin.standard_error), LogRecord::Source::standard_error, log_, &words_} {}
 
 ShimExit PluginWatch::wait() {
-    reap();  // it may have ended before anybody watched
-    while (!exit_) wait_for_something();
+    for (reap(); !exit_; reap()) wait_for_something();
     return finish();
 }
 
 void PluginWatch::wait_for_something() {
-    std::array<pollfd, 4> fds{{{children_.get(), POLLIN, 0},
-                               {output_.fd(), POLLIN, 0},
-                               {errors_.fd(), POLLIN, 0},
-                               {memory_.fd(), POLLPRI, 0}}};
-    if (poll(fds.data(), fds.size(), milliseconds_until(log_.next())) < 0) return;
-    if (fds[3].revents != 0) memory_.update();
-    if (fds[1].revents != 0) (void)output_.read();
-    if (fds[2].revents != 0) (void)errors_.read();
-    if (fds[0].revents != 0) reap();
+    std::array<pollfd, 3> fds{{{output_.fd(), POLLIN, 0}, {errors_.fd(), POLLIN, 0}, {memory_.fd(), POLLPRI, 0}}};
+    poll_or_child(fds, left_until(log_.next()));
+    if (fds[2].revents != 0) memory_.update();
+    if (fds[0].revents != 0) (void)output_.read();
+    if (fds[1].revents != 0) (void)errors_.read();
     log_.tell(LogWriter::Clock::now());
 }
 
 void PluginWatch::reap() {
-    signalfd_siginfo unused[16];
-    while (::read(children_.get(), unused, sizeof unused) > 0) {
-    }
     for (;;) {
         siginfo_t how{};
         if (waitid(P_ALL, 0, &how, WEXITED | WNOHANG) != 0) {

@@ -38,8 +38,8 @@ private:
 };
 
 /// Stays with a started plugin until its first process has ended: passes on what it writes, reaps every process that
-/// becomes a child of this one, and learns how it ended. Needs nobody else to live. Thread: the shim's only one, with
-/// SIGCHLD blocked.
+/// becomes a child of this one, and learns how it ended. Needs nobody else to live. Thread: the shim's only one, after
+/// notice_children().
 class PluginWatch {
 public:
     /// `cgroup`: see MemoryWatch.
@@ -56,7 +56,6 @@ private:
     [[nodiscard]] ShimExit finish();
 
     const pid_t pid_;
-    UniqueFd children_;  ///< signalfd: a child has ended
     MemoryWatch memory_;
     LogWriter log_;
     LastWords words_;

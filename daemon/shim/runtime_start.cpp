@@ -1,10 +1,8 @@
 #include "daemon/shim/runtime_start.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <spawn.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 
 #include "common/os/pipe.h"
 #include "common/os/system_error.h"
+#include "daemon/shim/child_signals.h"
 #include "daemon/shim/last_words.h"
 #include "daemon/shim/runtime_failure.h"
 
@@ -89,17 +88,14 @@ pid_t spawn(const std::vector<std::string>& command, int output, int errors) {
 
 /// Waits for the end of the child; nothing: it has not ended in time.
 std::optional<siginfo_t> wait_for(pid_t child, std::chrono::milliseconds limit) {
-    const UniqueFd pidfd{static_cast<int>(syscall(SYS_pidfd_open, child, 0U))};  // not reaped yet, so it is this one
     const auto until = std::chrono::steady_clock::now() + limit;
     for (;;) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-        pollfd end{pidfd.get(), POLLIN, 0};
-        const int ready = poll(&end, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-        if (ready < 0 && errno == EINTR) continue;
-        if (ready <= 0) return std::nullopt;
         siginfo_t how{};
-        if (waitid(P_PID, static_cast<id_t>(child), &how, WEXITED) == 0) return how;
-        if (errno != EINTR) return std::nullopt;
+        const int asked = waitid(P_PID, static_cast<id_t>(child), &how, WEXITED | WNOHANG);
+        if (asked == 0 && how.si_pid != 0) return how;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        if (left.count() <= 0) return std::nullopt;
+        poll_or_child({}, left);
     }
 }
 

@@ -21,7 +21,7 @@ struct StartedPlugin {
 /// Lets the OCI runtime start the plugin (`run --detach`), and waits for that: at most `limit`, then the runtime is
 /// killed. The error is a sentence for the operator; all children are killed then, but what the runtime keeps about the
 /// container is still there. `bundle`: its directory, open. Precondition: this process is the subreaper (prctl(2)) of
-/// what it starts, and reaps nothing meanwhile.
+/// what it starts, notices its children (notice_children()), and reaps nothing meanwhile.
 [[nodiscard]] Result<StartedPlugin> start_plugin(const ShimOrder& order, int bundle, std::chrono::milliseconds limit);
 
 }  // namespace brokerd

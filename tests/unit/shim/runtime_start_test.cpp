@@ -7,8 +7,10 @@
 #include <csignal>
 
 #include "common/os/unique_fd.h"
+#include "daemon/shim/child_signals.h"
 #include "daemon/shim/plugin_watch.h"
 #include "daemon/shim/runtime_start.h"
+#include "tests/unit/no_more_descriptors.h"
 #include "tests/unit/temporary_directory.h"
 
 using namespace brokerd;
@@ -22,10 +24,7 @@ namespace {
 struct Fixture {
     explicit Fixture(std::string_view script) {
         REQUIRE(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
-        sigset_t child;
-        sigemptyset(&child);
-        sigaddset(&child, SIGCHLD);
-        REQUIRE(sigprocmask(SIG_BLOCK, &child, nullptr) == 0);
+        notice_children();
         test::write_file(directory / "runtime",
                          "#!/bin/sh\nlog=$4 pid_file=${12}\ndetach() {\n"
                          // A shell that still ran would take its child's end for its own affair.
@@ -80,6 +79,21 @@ TEST_CASE("a plugin's signal is told, and other processes are reaped", "[shim]")
     Kept output;
     const ShimExit exit = PluginWatch{*std::move(plugin), output, ""}.wait();
     CHECK((exit.kind == ShimExit::Kind::killed && exit.status == SIGSEGV));
+}
+
+TEST_CASE("a plugin's end is noticed also where no descriptor is left", "[shim]") {
+    const Fixture f{R"(detach sh -c "read it <$2/input; exit 3")"};
+    REQUIRE(mkdir((f.directory / "state").c_str(), 0700) == 0);
+    REQUIRE(mkfifo((f.directory / "state/input").c_str(), 0600) == 0);
+    const UniqueFd input{open((f.directory / "state/input").c_str(), O_RDWR | O_CLOEXEC)};
+    auto plugin = f.start();
+    REQUIRE(plugin);
+    Kept output;
+    const test::NoMoreDescriptors none;
+    PluginWatch watch{*std::move(plugin), output, ""};
+    REQUIRE(write(input.get(), "\n", 1) == 1);
+    const ShimExit exit = watch.wait();
+    CHECK((exit.kind == ShimExit::Kind::exited && exit.status == 3));
 }
 
 TEST_CASE("a process that holds the streams does not keep the end from being told", "[shim]") {
