@@ -1,6 +1,7 @@
 #include "daemon/shim/child_signals.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <ctime>
 
@@ -32,6 +33,14 @@ int poll_or_child(std::span<pollfd> fds, std::optional<std::chrono::milliseconds
     if (ready > 0) return ready;
     for (pollfd& fd : fds) fd.revents = 0;  // ppoll() leaves them as they were when it is interrupted
     return 0;
+}
+
+int wait_id(idtype_t type, id_t id, siginfo_t& how, int options) noexcept {
+    int result = -1;
+    do {
+        result = waitid(type, id, &how, options);
+    } while (result != 0 && errno == EINTR);
+    return result;
 }
 
 }  // namespace brokerd

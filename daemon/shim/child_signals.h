@@ -1,6 +1,7 @@
 #pragma once
 
 #include <poll.h>
+#include <sys/wait.h>
 
 #include <chrono>
 #include <optional>
@@ -17,5 +18,8 @@ void notice_children() noexcept;
 /// As poll(2), and returns 0, with nothing in `fds` ready, when a child has ended meanwhile, or since the last time;
 /// also now and then for no reason. No `limit`: it waits as long as that takes. Needs notice_children().
 int poll_or_child(std::span<pollfd> fds, std::optional<std::chrono::milliseconds> limit) noexcept;
+
+/// waitid(2), again where it is interrupted.
+int wait_id(idtype_t type, id_t id, siginfo_t& how, int options) noexcept;
 
 }  // namespace brokerd

@@ -1,6 +1,5 @@
 #include "daemon/shim/plugin_watch.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -76,8 +75,7 @@ void PluginWatch::wait_for_something() {
 void PluginWatch::reap() {
     for (;;) {
         siginfo_t how{};
-        if (waitid(P_ALL, 0, &how, WEXITED | WNOHANG) != 0) {
-            if (errno == EINTR) continue;
+        if (wait_id(P_ALL, 0, how, WEXITED | WNOHANG) != 0) {
             // Without any child there is nobody left to learn from.
             if (!exit_) exit_ = ShimExit{};
             return;

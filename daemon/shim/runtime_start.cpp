@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -91,8 +90,7 @@ std::optional<siginfo_t> wait_for(pid_t child, std::chrono::milliseconds limit) 
     const auto until = std::chrono::steady_clock::now() + limit;
     for (;;) {
         siginfo_t how{};
-        const int asked = waitid(P_PID, static_cast<id_t>(child), &how, WEXITED | WNOHANG);
-        if (asked == 0 && how.si_pid != 0) return how;
+        if (wait_id(P_PID, static_cast<id_t>(child), how, WEXITED | WNOHANG) == 0 && how.si_pid != 0) return how;
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
         if (left.count() <= 0) return std::nullopt;
         poll_or_child({}, left);
@@ -156,7 +154,7 @@ Result<ProcessIdentity> started_process(const ShimOrder& order, int bundle) {
     pid_t pid = 0;
     std::from_chars(text.data(), text.data() + text.size(), pid);
     siginfo_t unused{};
-    if (pid <= 1 || waitid(P_PID, static_cast<id_t>(pid), &unused, WEXITED | WNOHANG | WNOWAIT) != 0) {
+    if (pid <= 1 || wait_id(P_PID, static_cast<id_t>(pid), unused, WEXITED | WNOHANG | WNOWAIT) != 0) {
         return fail(name_of(order) +
                     " says that it has started it and does not tell its process; brokerd needs an "
                     "OCI runtime whose \"run --detach --pid-file\" leaves the process to its parent");

@@ -127,10 +127,7 @@ class Trial:
         assert not self.problems, "\n".join(self.problems)
 
 
-# A known defect: where the host's calls go on failing, a client of enable may get no answer, although the plugin's failure is
-# told. It is not in an ordinary run until that is mended (daemon/SECURITY.md, row 8).
-@pytest.mark.parametrize("operations", [pytest.param(group, marks=pytest.mark.long if "enable" in group else ()) for group in GROUPS],
-                         ids="-".join)
+@pytest.mark.parametrize("operations", GROUPS, ids="-".join)
 def test_calls_that_fail(make_world, calls, operations):
     world = make_world(running=not set(operations).isdisjoint(RUNNING))
     for operation in operations:
