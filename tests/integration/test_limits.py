@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from harness import unix_http
-from harness.documents import tests_named_in
+from harness.documents import names_of_tests
 from harness.raw_plugin import RawPlugin, answer
 from harness.waiting import wait_until
 
@@ -303,7 +303,7 @@ LIST = REPOSITORY / "daemon" / "LIMITS.md"
 
 def test_each_test_that_the_list_names_exists():
     text = LIST.read_text(encoding="utf-8")
-    assert len(tests_named_in(text)) > 40
+    assert len(names_of_tests(text)) > 40
     for name in sorted(set(re.findall(r"\b\w+_test\.cpp\b", text))):
         assert list((REPOSITORY / "tests" / "unit").rglob(name)), name
 

@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from harness.documents import tests_named_in
+from harness.documents import names_of_tests
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (REPOSITORY / "daemon" / "SECURITY.md").read_text(encoding="utf-8")
@@ -11,7 +11,7 @@ FILES = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:cpp|h|postrm|prerm|md))`")
 
 
 def test_tests_that_it_names_exist():
-    assert len(tests_named_in(TEXT)) > 80
+    assert len(names_of_tests(TEXT)) > 80
     for name in sorted(set(re.findall(r"\b\w+_test\.cpp\b", TEXT))):
         assert len(list((REPOSITORY / "tests").rglob(name))) == 1, name
 

@@ -81,7 +81,7 @@ def fits(shown, printed):
     return re.fullmatch(pattern, text) is not None
 
 
-def tests_named_in(text):
+def names_of_tests(text):
     """The tests that a document names, each of which must be there: (file, case)."""
     root = pathlib.Path(__file__).resolve().parents[3] / "tests"
     named = set(re.findall(r"\b(test_\w+\.py)(?:::(test_\w+))?", text))
