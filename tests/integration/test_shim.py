@@ -11,7 +11,7 @@ import signal
 import subprocess
 
 import pytest
-from harness.build import BUILD
+from harness.build import BUILD, SANITIZERS
 from harness.waiting import wait_until
 
 SHIM = pathlib.Path(BUILD).resolve() / "daemon" / "shim" / "brokerd-shim"
@@ -218,6 +218,7 @@ def test_a_killed_shim_frees_its_lock_and_leaves_the_plugin(shim):
     assert pathlib.Path(f"/proc/{plugin.report['Pid']}").exists()
 
 
+@pytest.mark.skipif(bool(SANITIZERS), reason="sanitizers have memory of their own")
 def test_its_memory_is_small(shim):
     plugin = shim("sleep", "1000")
     rollup = pathlib.Path(f"/proc/{plugin.process.pid}/smaps_rollup").read_text()
