@@ -97,6 +97,17 @@ void warn(const std::string& id, const std::string& message) {
     warn_about(id, fmt::format("what plugin {} has left cannot all be removed: {}", id, message));
 }
 
+/// Where the shim ended first; nobody would see its end.
+void end_plugin(const std::string& id, const RunningContainer& container) {
+    const pid_t pid = container.process.pid;
+    const auto opened = container.plugin ? Result<UniqueFd, int>{UniqueFd{}} : open_process(container.process);
+    if (!opened) return warn(id, fmt::format("its process {} cannot be killed: {}", pid, errno_text(opened.error())));
+    const UniqueFd& process = container.plugin ? container.plugin : *opened;
+    send_signal(process, SIGKILL);
+    if (!wait_for_end(process, kKillPatience))
+        warn_about(id, fmt::format("plugin {}: its process {} does not end, although it was killed", id, pid));
+}
+
 }  // namespace
 
 ContainerJobs::ContainerJobs(const RuntimeSettings& settings, const Cancellation& cancellation)
@@ -220,8 +231,7 @@ Result<RunningContainer> ContainerJobs::run_shim(const PluginRecord& plugin, con
         left_alone = started.error().left_alone;
         return fail(started.error().message);
     }
-    return RunningContainer{open_process(started->plugin), std::move(started->shim), started->plugin.pid,
-                            std::chrono::system_clock::now()};
+    return RunningContainer{{}, std::move(started->shim), started->plugin, std::chrono::system_clock::now()};
 }
 
 Result<RunningContainer> ContainerJobs::adopt(const std::string& id) const {
@@ -248,10 +258,10 @@ Result<RunningContainer> ContainerJobs::take_over(const std::string& id, const U
     const PluginPlaces where = places(id);
     const auto directory = open_directory(where.bundle);
     const auto noted = directory ? read_running(directory->get()) : Result<std::optional<ShimRunning>>{std::nullopt};
-    UniqueFd shim = noted && *noted ? open_process((*noted)->shim) : UniqueFd{};
-    if (shim) {
+    if (noted && *noted) {
         const ShimRunning& its = **noted;
-        return RunningContainer{open_process(its.plugin), std::move(shim), its.plugin.pid, its.started};
+        auto shim = open_process(its.shim);
+        if (shim && *shim) return RunningContainer{{}, *std::move(shim), its.plugin, its.started};
     }
     // Somebody holds the lock who cannot be told for sure. No number is signalled on suspicion: what is killed is what
     // is in the plugin's control group. The shim ends after the plugin.
@@ -270,10 +280,7 @@ PluginExit ContainerJobs::finish(const std::string& id, const RunningContainer& 
         [[maybe_unused]] const bool ended = wait_for_end(container.shim, kKillPatience);
     }
     const std::string shim_end = reap(container.shim);
-    send_signal(container.plugin, SIGKILL);  // where the shim ended first; nobody would see its end
-    if (!wait_for_end(container.plugin, kKillPatience))
-        warn_about(id,
-                   fmt::format("plugin {}: its process {} does not end, although it was killed", id, container.pid));
+    end_plugin(id, container);
     const auto lock = open_lock(where.lock);
     if (lock) [[maybe_unused]]
         const bool locked = lock_exclusively(lock->get());

@@ -16,15 +16,16 @@
 #include "daemon/runtime/oci_runtime.h"
 #include "daemon/runtime/plugin_places.h"
 #include "daemon/runtime/runtime_settings.h"
+#include "daemon/shim/shim_files.h"
 #include "daemon/supervision/plugin_runner.h"
 
 namespace brokerd {
 
 /// A plugin that runs, and the shim that watches it.
 struct RunningContainer {
-    UniqueFd plugin;  ///< pidfd of its first process; none where that has ended and the shim is about to
+    UniqueFd plugin;  ///< pidfd of its first process; none where that has ended, or one cannot be had
     UniqueFd shim;    ///< pidfd
-    pid_t pid = 0;
+    ProcessIdentity process;
     std::chrono::system_clock::time_point started{};
 };
 

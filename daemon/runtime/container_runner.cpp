@@ -1,17 +1,14 @@
 #include "daemon/runtime/container_runner.h"
 
 #include <fmt/format.h>
-#include <sys/epoll.h>
 
 #include <algorithm>
-#include <csignal>
 #include <deque>
 #include <map>
 #include <optional>
 #include <utility>
 
 #include "daemon/bundle/seccomp_profile.h"
-#include "daemon/loop/io_source.h"
 #include "daemon/loop/log.h"
 #include "daemon/loop/log_entry.h"
 #include "daemon/loop/workers.h"
@@ -19,15 +16,13 @@
 #include "daemon/runtime/cancellation.h"
 #include "daemon/runtime/container_jobs.h"
 #include "daemon/runtime/socket_diagnosis.h"
-#include "daemon/runtime/watched_process.h"
+#include "daemon/runtime/watched_container.h"
 
 namespace brokerd {
 namespace {
 
 /// Ours: so many plugins may hang in the OCI runtime at once before another one has to wait.
 constexpr std::size_t kMostThreads = 64;
-/// Ours: between the end of a plugin and that of its shim, which only has to write down the last of the output.
-constexpr std::chrono::seconds kShimPatience{10};
 
 /// What a job returns where it throws: nothing that anybody planned for (no memory left).
 template <class Value, class Job>
@@ -102,68 +97,6 @@ private:
     std::optional<CgroupDriver> driver_;
     Workers workers_;  ///< the last: its jobs use what is above
 };
-
-namespace {
-
-/// See RunningPlugin. Ends by itself to watch once the end has been seen.
-class WatchedContainer final : public RunningPlugin {
-public:
-    using Finish = std::function<void(std::shared_ptr<const RunningContainer>, std::function<void(PluginExit)>)>;
-    using KillAll = std::function<void()>;
-
-    WatchedContainer(CoreLoop& loop, RunningContainer container, Finish finish, KillAll kill_all,
-                     PluginRunner::Ended ended)
-        : loop_{loop},
-          container_{std::make_shared<const RunningContainer>(std::move(container))},
-          finish_{std::move(finish)},
-          kill_all_{std::move(kill_all)},
-          ended_{std::move(ended)} {
-        on_shim_.emplace(loop_, container_->shim.get(), EPOLLIN, [this](std::uint32_t) { begin_end(); });
-        if (container_->plugin)
-            on_plugin_.emplace(loop_, container_->plugin.get(), EPOLLIN, [this](std::uint32_t) { expect_shim(); });
-        else
-            expect_shim();
-    }
-
-    [[nodiscard]] pid_t pid() const noexcept override { return container_->pid; }
-    [[nodiscard]] std::chrono::system_clock::time_point started() const noexcept override {
-        return container_->started;
-    }
-    void terminate() override { send_signal(container_->plugin, SIGTERM); }
-    void kill() override {
-        send_signal(container_->plugin, SIGKILL);
-        if (on_shim_) kill_all_();
-    }
-
-private:
-    /// The plugin has ended: so will its shim, which tells how.
-    void expect_shim() {
-        on_plugin_.reset();
-        patience_ = loop_.after(kShimPatience, [this] { begin_end(); });
-    }
-    void begin_end() {
-        on_plugin_.reset();
-        on_shim_.reset();
-        patience_.reset();
-        finish_(container_, [this, alive = std::weak_ptr<bool>{alive_}](PluginExit exit) {
-            if (alive.expired()) return;
-            const PluginRunner::Ended ended = std::move(ended_);  // which may destroy this
-            ended(std::move(exit));
-        });
-    }
-
-    CoreLoop& loop_;
-    const std::shared_ptr<const RunningContainer> container_;
-    const Finish finish_;
-    const KillAll kill_all_;
-    PluginRunner::Ended ended_;
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-    std::optional<IoSource> on_plugin_;
-    std::optional<IoSource> on_shim_;
-    std::unique_ptr<Scheduler::Timer> patience_;
-};
-
-}  // namespace
 
 template <class Job, class Then>
 void ContainerRunner::Impl::in_turn(const std::string& id, Job job, Then then) {

@@ -9,11 +9,19 @@
 
 namespace brokerd {
 
-UniqueFd open_process(const ProcessIdentity& process) noexcept {
-    if (process.pid <= 0) return {};
+Result<UniqueFd, int> open_process(const ProcessIdentity& process) {
+    if (process.pid <= 0) return UniqueFd{};
+    const auto none_or_error = [](int code) -> Result<UniqueFd, int> {
+        if (code == 0 || code == ESRCH || code == ENOENT) return UniqueFd{};
+        return fail(code);
+    };
     UniqueFd opened{static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0U))};
+    if (!opened) return none_or_error(errno);
     // Compared after opening: had the number gone to another process before, that one would be seen now.
-    if (!opened || process_identity(process.pid) != process) return {};
+    errno = 0;
+    const auto now = process_identity(process.pid);
+    if (!now) return none_or_error(errno);
+    if (*now != process) return UniqueFd{};
     return opened;
 }
 

@@ -3,13 +3,14 @@
 #include <chrono>
 
 #include "common/os/unique_fd.h"
+#include "common/result.h"
 #include "daemon/shim/shim_files.h"
 
 namespace brokerd {
 
-/// A pidfd of exactly this process, or nothing where it is no more (or has ended and nobody is left to read it).
-/// Any thread.
-[[nodiscard]] UniqueFd open_process(const ProcessIdentity& process) noexcept;
+/// A pidfd of exactly this process, or none where it is no more (or has ended and nobody is left to read it). The
+/// error, errno's: it cannot be had, and the process may be there. Any thread.
+[[nodiscard]] Result<UniqueFd, int> open_process(const ProcessIdentity& process);
 
 /// False: it no longer exists, or cannot be sent one.
 bool send_signal(const UniqueFd& process, int signal) noexcept;
