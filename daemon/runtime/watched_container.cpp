@@ -10,20 +10,19 @@
 namespace brokerd {
 namespace {
 
-/// Ours: between the end of a plugin and that of its shim, which only has to write down the last of the output.
-constexpr std::chrono::seconds kShimPatience{10};
 /// Ours: until a plugin that could not be followed is tried again.
 constexpr std::chrono::seconds kFollowPause{1};
 
 }  // namespace
 
 WatchedContainer::WatchedContainer(CoreLoop& loop, RunningContainer container, Finish finish, KillAll kill_all,
-                                   PluginRunner::Ended ended)
+                                   PluginRunner::Ended ended, std::chrono::milliseconds shim_patience)
     : loop_{loop},
       container_{std::make_shared<RunningContainer>(std::move(container))},
       finish_{std::move(finish)},
       kill_all_{std::move(kill_all)},
-      ended_{std::move(ended)} {
+      ended_{std::move(ended)},
+      shim_patience_{shim_patience} {
     on_shim_.emplace(loop_, container_->shim.get(), EPOLLIN, [this](std::uint32_t) { begin_end(); });
     follow();
 }
@@ -62,7 +61,7 @@ void WatchedContainer::follow() {
 void WatchedContainer::expect_shim() {
     on_plugin_.reset();
     again_.reset();
-    patience_ = loop_.after(kShimPatience, [this] { begin_end(); });
+    patience_ = loop_.after(shim_patience_, [this] { begin_end(); });
 }
 
 void WatchedContainer::begin_end() {

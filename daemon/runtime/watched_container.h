@@ -21,8 +21,11 @@ public:
     /// ContainerJobs::kill_all(), elsewhere.
     using KillAll = std::function<void()>;
 
+    /// Ours: between the end of a plugin and that of its shim, which only has to write down the last of the output.
+    static constexpr std::chrono::seconds kShimPatience{10};
+
     WatchedContainer(CoreLoop& loop, RunningContainer container, Finish finish, KillAll kill_all,
-                     PluginRunner::Ended ended);
+                     PluginRunner::Ended ended, std::chrono::milliseconds shim_patience = kShimPatience);
 
     [[nodiscard]] pid_t pid() const noexcept override { return container_->process.pid; }
     [[nodiscard]] std::chrono::system_clock::time_point started() const noexcept override {
@@ -42,6 +45,7 @@ private:
     const Finish finish_;
     const KillAll kill_all_;
     PluginRunner::Ended ended_;
+    const std::chrono::milliseconds shim_patience_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::optional<IoSource> on_plugin_;
     std::optional<IoSource> on_shim_;
