@@ -51,27 +51,16 @@ void GzipOutput::step(int flush) {
 }
 
 LayerOutput::LayerOutput(int fd, const ArchiveLimits& limits)
-    : limits_{limits}, gzip_{fd}, writer_{archive_write_new()} {
-    if (!writer_) throw std::bad_alloc{};
-    check(archive_write_set_format_pax_restricted(writer_.get()));
-    check(archive_write_set_format_option(writer_.get(), "pax", "xattrheader", "SCHILY"));  // which Docker knows
-    check(archive_write_set_bytes_per_block(writer_.get(), 64 * 512));
-    check(archive_write_set_bytes_in_last_block(writer_.get(), 512));
-    check(archive_write_open(writer_.get(), this, nullptr, &LayerOutput::on_write, nullptr));
-}
+    : limits_{limits}, gzip_{fd}, writer_{[this](std::string_view tar) { take(tar); }} {}
 
-la_ssize_t LayerOutput::on_write(archive* writer, void* self, const void* bytes, std::size_t size) noexcept {
-    auto& layer = *static_cast<LayerOutput*>(self);
+void LayerOutput::take(std::string_view tar) noexcept {
+    if (failure_) return;
     try {
-        const std::string_view piece{static_cast<const char*>(bytes), size};
-        layer.tar_bytes_ += size;
-        layer.hash_.update(piece);
-        layer.gzip_.write(piece);
-        return static_cast<la_ssize_t>(size);
+        tar_bytes_ += tar.size();
+        hash_.update(tar);
+        gzip_.write(tar);
     } catch (...) {
-        layer.failure_ = std::current_exception();
-        archive_set_error(writer, EIO, "the output failed");
-        return -1;
+        failure_ = std::current_exception();
     }
 }
 
@@ -107,7 +96,7 @@ void LayerOutput::write(std::string_view bytes) {
 }
 
 Digest LayerOutput::finish() {
-    check(archive_write_close(writer_.get()));
+    check(writer_.close());
     gzip_.finish();
     return hash_.finish();
 }

@@ -1,16 +1,15 @@
 #pragma once
 
-#include <archive.h>
 #include <archive_entry.h>
 #include <zlib.h>
 
 #include <cstdint>
 #include <exception>
-#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "daemon/archive/limits.h"
+#include "daemon/archive/pax_writer.h"
 #include "daemon/images/sha256.h"
 
 namespace brokerd {
@@ -35,7 +34,7 @@ private:
     z_stream stream_{};
 };
 
-/// A layer being written: a tar (ustar, with pax headers where something needs them), hashed and then compressed.
+/// A layer being written: a tar (pax_writer.h), hashed and then compressed.
 /// Inside the archive worker; throws Refused.
 class LayerOutput {
 public:
@@ -52,14 +51,7 @@ public:
     [[nodiscard]] std::uint64_t tar_bytes() const noexcept { return tar_bytes_; }
 
 private:
-    struct Free {
-        void operator()(archive* writer) const noexcept {
-            archive_write_fail(writer);  // whatever it still holds: an unfinished archive is not written to its end
-            archive_write_free(writer);
-        }
-    };
-
-    static la_ssize_t on_write(archive* writer, void* self, const void* bytes, std::size_t size) noexcept;
+    void take(std::string_view tar) noexcept;
     void check(la_ssize_t status);
 
     const ArchiveLimits& limits_;
@@ -68,8 +60,8 @@ private:
     std::uint64_t entries_ = 0;
     std::uint64_t content_bytes_ = 0;
     std::uint64_t tar_bytes_ = 0;
-    std::exception_ptr failure_;
-    std::unique_ptr<archive, Free> writer_;
+    std::exception_ptr failure_;  ///< of the output: nothing more is written to it
+    PaxWriter writer_;
 };
 
 }  // namespace brokerd

@@ -1,6 +1,5 @@
 #include "daemon/archive/tar_writer.h"
 
-#include <archive.h>
 #include <archive_entry.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -11,15 +10,13 @@
 
 #include "common/os/system_error.h"
 #include "daemon/archive/escaped_name.h"
+#include "daemon/archive/pax_writer.h"
 
 namespace brokerd {
 namespace {
 
 constexpr std::size_t kCopyBytes = std::size_t{256} << 10;
 
-struct FreeArchive {
-    void operator()(archive* writer) const noexcept { archive_write_free(writer); }
-};
 struct FreeEntry {
     void operator()(archive_entry* entry) const noexcept { archive_entry_free(entry); }
 };
@@ -29,21 +26,18 @@ struct FreeEntry {
 struct TarWriter::State {
     Sink sink;
     std::optional<Error> error;  ///< the first one; nothing more is written
-    bool closing = false;        ///< without finish(), freeing the writer must not write an archive's end
-    std::unique_ptr<archive, FreeArchive> writer;
+    PaxWriter writer;
 
-    /// Never fails to libarchive (3.6.2), which would then leak its buffer: the error is told after the call.
-    static la_ssize_t on_write(archive*, void* self, const void* bytes, std::size_t size) noexcept {
-        auto& state = *static_cast<State*>(self);
+    explicit State(Sink to) : sink{std::move(to)}, writer{[this](std::string_view bytes) { take(bytes); }} {}
+
+    void take(std::string_view bytes) noexcept {
+        if (error) return;
         try {
-            if (!state.error) {
-                const auto taken = state.sink({static_cast<const char*>(bytes), size});
-                if (!taken) state.error = taken.error();
-            }
+            const auto taken = sink(bytes);
+            if (!taken) error = taken.error();
         } catch (const std::exception& failure) {
-            state.error = Error{failure.what()};
+            error = Error{failure.what()};
         }
-        return static_cast<la_ssize_t>(size);
     }
 
     Result<bool> outcome(int status, const std::string& path) {
@@ -75,24 +69,9 @@ struct TarWriter::State {
     }
 };
 
-TarWriter::TarWriter(Sink sink) : state_{std::make_unique<State>()} {
-    state_->sink = std::move(sink);
-    state_->writer.reset(archive_write_new());
-    if (!state_->writer) throw std::bad_alloc{};
-    archive_write_set_format_pax_restricted(state_->writer.get());
-    archive_write_set_bytes_per_block(state_->writer.get(), 64 * 512);
-    archive_write_set_bytes_in_last_block(state_->writer.get(), 512);  // no padding beyond what the format needs
-    if (archive_write_open(state_->writer.get(), state_.get(), nullptr, &State::on_write, nullptr) != ARCHIVE_OK) {
-        state_->error = Error{"cannot start an archive: out of memory"};
-    }
-}
-
+TarWriter::TarWriter(Sink sink) : state_{std::make_unique<State>(std::move(sink))} {}
 TarWriter::TarWriter(TarWriter&&) noexcept = default;
-
-TarWriter::~TarWriter() {
-    if (!state_) return;
-    if (!state_->closing && !state_->error) state_->error = Error{"the archive was not finished"};
-}
+TarWriter::~TarWriter() = default;
 
 Result<bool> TarWriter::add_directory(const std::string& path) {
     return state_->header(path + '/', true, 0);
@@ -125,8 +104,7 @@ Result<bool> TarWriter::add_file(const std::string& path, int fd, std::uint64_t 
 
 Result<bool> TarWriter::finish() {
     if (state_->error) return fail(*state_->error);
-    state_->closing = true;
-    return state_->outcome(archive_write_close(state_->writer.get()), "its end");
+    return state_->outcome(state_->writer.close(), "its end");
 }
 
 }  // namespace brokerd
