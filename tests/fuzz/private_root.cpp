@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "common/os/unique_fd.h"
+#include "daemon/images/sha256.h"
 #include "tests/fuzz/checks.h"
 
 namespace brokerd::fuzz {
@@ -18,6 +19,9 @@ std::unique_ptr<PrivateRoot> PrivateRoot::make() {
         std::fprintf(stderr, "skipped: needs root\n");
         return nullptr;
     }
+    // OpenSSL reads its configuration when it is first used. On the thread, where there is none, that would leave an
+    // error, which belongs to the thread, and which OpenSSL can no longer free where it ends before the thread does.
+    static_cast<void>(Sha256::of({}));
     return std::unique_ptr<PrivateRoot>{new PrivateRoot};
 }
 
