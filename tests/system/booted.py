@@ -108,15 +108,17 @@ def _run(*command, **options):
 
 class Machine:
     """A booted system: the tree, with what lies in `installed` over it. `unified`: cgroup v2 only, as far as the host's
-    kernel has controllers left for it; else the host's layout. A context manager."""
+    kernel has controllers left for it; else the host's layout. `on_disk`: which of DISKS are on this host's disk, and not in
+    memory, where what is written counts as the writer's for as long as it is there. A context manager."""
 
-    def __init__(self, installed, unified=False):
+    def __init__(self, installed, unified=False, on_disk=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="b.", dir="/tmp"))
         # What it writes. Not on the disk: journald waits for one at the worst moments.
         self.kept = pathlib.Path(tempfile.mkdtemp(prefix="b.", dir="/dev/shm"))
         self.journal_directory = self.kept / "journal"
-        for name in ("upper", "work", *DISKS):
-            (self.kept / name).mkdir()
+        self._disks = {name: (self.directory if name in on_disk else self.kept) / name for name in DISKS}
+        for path in (self.kept / "upper", self.kept / "work", *self._disks.values()):
+            path.mkdir()
         (self.directory / "root").mkdir()
         self.name = f"brokerd-test-{secrets.token_hex(4)}"
         self.process = None
@@ -230,7 +232,7 @@ class Machine:
                 ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", self.directory, self._installed, tree(),
                  self.kept, "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--machine={self.name}", "--hostname=broker",
                  "--directory", self.directory / "root", "--private-network", "--capability=all", "--system-call-filter=@keyring bpf pidfd_getfd",
-                 *(f"--bind={self.kept / name}:{path}" for name, path in DISKS.items()), *self._devices, "--resolv-conf=off",
+                 *(f"--bind={self._disks[name]}:{path}" for name, path in DISKS.items()), *self._devices, "--resolv-conf=off",
                  "--timezone=off", "--link-journal=no", "--kill-signal=SIGRTMIN+3", "--console=pipe",
                  "/bin/sh", "-c", FIRST_PROCESS],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, preexec_fn=self._enter_groups)
@@ -249,6 +251,14 @@ class Machine:
                 name, _equals, value = line.partition("=")
                 if name == "X_NSPAWN_LEADER_PID":
                     return int(value)
+
+    def memory_group(self, pid):
+        """The control group that the memory of this process (its number on this host) is charged to."""
+        lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines()
+        groups = {controllers: path for _number, controllers, path in (line.split(":", 2) for line in lines)}
+        if "memory" in groups:
+            return CGROUPS / "memory" / groups["memory"].lstrip("/")
+        return CGROUPS / groups[""].lstrip("/")
 
     def _make_groups(self):
         """A group for the machine in each hierarchy of control groups that the host has."""
