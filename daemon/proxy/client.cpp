@@ -262,7 +262,7 @@ void Client::start_closing() {
 /// Lets the peer read the answer before the connection goes: closing with unread input would reset it, and a peer that
 /// writes all of its request before it reads would wait for us as we for it.
 bool Client::finish_closing() {
-    const bool moved = channel_.fill(false);
+    const bool moved = channel_.fill(true);
     channel_.in.clear();
     if (channel_.out.empty() && !shut_down_) {
         channel_.stream.shut_down_writing();

@@ -98,6 +98,9 @@ std::size_t Channel::splice_in(int pipe, std::size_t count, bool pipe_is_empty) 
     const Stream::Moved got = stream.splice_in(pipe, count);
     switch (got.status) {
         case Stream::Status::ok:
+            // One that began behind a short read, too: descriptors (SCM_RIGHTS) may have ended both, and no new edge
+            // tells of what has been there all the time.
+            readable_ = true;
             return got.count;
         case Stream::Status::again:
             if (pipe_is_empty) readable_ = false;

@@ -3,14 +3,19 @@ descriptors that nobody asked for, and plugins that make work in the directory t
 
 import array
 import contextlib
+import fcntl
 import os
+import pathlib
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import termios
 
 import pytest
 from harness import unix_http
+from harness.build import PATIENCE
 from harness.managed import succeed
 from harness.plugin_images import make_plugin
 from harness.remains import Remains
@@ -186,8 +191,62 @@ def test_an_engines_directory_that_others_can_write_is_not_imported(started, dir
     assert refused.returncode == 1 and "can be written by others" in refused.stderr and "chmod go-w" in refused.stderr, refused
 
 
+class Giver:
+    """A client that sends descriptors along with each piece of its request (SCM_RIGHTS), whether the reader wants them or not."""
+
+    def __init__(self, broker, path):
+        self.broker, self.path, self.sent = broker, path, 0
+        self._null = os.open("/dev/null", os.O_RDONLY)
+        self._gift = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [self._null] * 200))]
+        self._client = socket.socket(socket.AF_UNIX)
+        self._client.settimeout(PATIENCE * 20)
+        self._client.connect(str(path))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self._client.close()
+        os.close(self._null)
+
+    def send(self, pieces):
+        """Returns what had no room, where brokerd is stopped: then nobody waits for it."""
+        pieces, stopped = list(pieces), self.waits_for_nobody()
+        if stopped:
+            self._client.setblocking(False)
+        try:
+            while pieces:
+                self.sent += self._client.sendmsg(pieces[:1], self._gift)
+                del pieces[0]
+        except TimeoutError:
+            raise AssertionError(self._standing("takes no more")) from None
+        except BlockingIOError:
+            assert stopped
+        self._client.settimeout(PATIENCE * 20)
+        return pieces
+
+    def answer(self):
+        """The beginning of the answer."""
+        try:
+            return self._client.recv(4096)
+        except TimeoutError:
+            raise AssertionError(self._standing("does not answer")) from None
+
+    def waits_for_nobody(self):
+        """Whether brokerd is stopped."""
+        return "State:\tT" in pathlib.Path(f"/proc/{self.broker.process.pid}/status").read_text(encoding="ascii")
+
+    def _standing(self, problem):
+        """What everybody waits for."""
+        unread = array.array("i", [0])
+        fcntl.ioctl(self._client, termios.TIOCOUTQ, unread)
+        tasks = pathlib.Path(f"/proc/{self.broker.process.pid}/task").iterdir()
+        threads = {(task / "comm").read_text().strip(): (task / "wchan").read_text() for task in tasks}
+        return (f"{self.path} {problem}: {self.sent} bytes sent, {unread[0]} of socket memory not read, {self.broker.descriptors()} "
+                f"descriptors; its threads wait in {threads}; {self.broker.get('/broker/v1/stats').body}")
+
+
 def test_descriptors_that_nobody_asked_for_do_not_stay(broker, mobyfs):
-    """SCM_RIGHTS: a socket hands over descriptors whether the reader wants them or not."""
     plugin = mobyfs()
     broker = broker()
     broker.define("mobyfs", plugin.url)
@@ -195,19 +254,40 @@ def test_descriptors_that_nobody_asked_for_do_not_stay(broker, mobyfs):
     broker.wait_state("mobyfs", "active")
     assert broker.call("mobyfs", "VolumeDriver.List").status == 200
     before = broker.descriptors()
-    null = os.open("/dev/null", os.O_RDONLY)
-    gift = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [null] * 200))]
     for path, target in ((broker.control, b"GET /_ping"), (broker.published("mobyfs"), b"POST /VolumeDriver.List")):
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(path))
+        with Giver(broker, path) as giver:
             with contextlib.suppress(ConnectionError):  # brokerd, or the plugin, may have its answer before it has all of this
-                for part in (target, b" HTTP/1.1\r\n", b"Host: x\r\n", b"Content-Length: 300000\r\n\r\n", *[b"x" * 10_000] * 30):
-                    client.sendmsg([part], gift)
-                client.settimeout(20)
-                assert client.recv(100).startswith(b"HTTP/1.1 "), path
+                giver.send([target, b" HTTP/1.1\r\n", b"Host: x\r\n", b"Content-Length: 300000\r\n\r\n", *[b"x" * 10_000] * 30])
+            assert giver.answer().startswith(b"HTTP/1.1 "), path
             assert broker.descriptors() <= before + 8, (path, before, broker.descriptors())
-    os.close(null)
     wait_until(lambda: broker.descriptors() <= before + 2, lambda: f"{broker.descriptors()} descriptors to go, {before} before")
+
+
+@pytest.mark.parametrize("name, status", [("mobyfs", b"200"), ("away", b"503")])
+def test_descriptors_do_not_hide_what_has_come_behind_them(broker, mobyfs, name, status):
+    """All that has room lies in the socket before brokerd looks. It hears of that once, and each piece ends a read of its. Where the
+    plugin is away, the answer comes before the body, which is read so that the client can send it and sees the answer."""
+    plugin = mobyfs()
+    broker = broker(timeout=1)
+    broker.define("mobyfs", plugin.url)
+    broker.define("away", GOOD)
+    broker.start()
+    broker.wait_state("mobyfs", "active")
+    broker.wait_state("away", "failed")
+    body = b"{}".ljust(300_000)
+    head = b"POST /VolumeDriver.List HTTP/1.1\r\nHost: x\r\n"
+    with Giver(broker, broker.published(name)) as giver:
+        giver.send([head + b"Content-Length: 2\r\n\r\n{}"])  # in one piece: the connection stays
+        answer = giver.answer()
+        assert answer.startswith(b"HTTP/1.1 " + status), answer
+        broker.process.signal(signal.SIGSTOP)
+        wait_until(giver.waits_for_nobody, "brokerd to be stopped")
+        left = giver.send([head, b"Content-Length: %d\r\n\r\n" % len(body), *[body[at:at + 10_000] for at in range(0, len(body), 10_000)]])
+        assert left, "it is to fill the socket"
+        broker.process.signal(signal.SIGCONT)
+        assert giver.send(left) == []
+        answer = giver.answer()
+        assert answer.startswith(b"HTTP/1.1 " + status), answer
 
 
 def test_what_a_plugin_writes_beside_its_socket_fills_nothing_of_the_hosts(broker):
