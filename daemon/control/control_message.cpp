@@ -30,16 +30,15 @@ std::string_view ControlRequest::header(std::string_view name) const noexcept {
     return found == headers.end() ? std::string_view{} : std::string_view{found->second};
 }
 
-std::string to_bytes(const ControlReply& reply, bool to_head, bool keep_alive) {
+std::string head_bytes(const ControlReply& reply, bool keep_alive) {
     std::string bytes = common_head(reply.status);
     const auto out = std::back_inserter(bytes);
     for (const auto& [name, value] : reply.headers) fmt::format_to(out, "{}: {}\r\n", name, value);
     // RFC 9110 8.6 and 15.3.5: no length, as there is no content.
-    const bool has_body = reply.status != 204 && reply.status != 304;
-    if (has_body && !reply.content_type.empty()) fmt::format_to(out, "Content-Type: {}\r\n", reply.content_type);
-    if (has_body) fmt::format_to(out, "Content-Length: {}\r\n", reply.body.size());
+    if (reply.has_body() && !reply.content_type.empty())
+        fmt::format_to(out, "Content-Type: {}\r\n", reply.content_type);
+    if (reply.has_body()) fmt::format_to(out, "Content-Length: {}\r\n", reply.body.size());
     fmt::format_to(out, "Connection: {}\r\n\r\n", keep_alive ? "keep-alive" : "close");
-    if (has_body && !to_head) bytes += reply.body;
     return bytes;
 }
 

@@ -29,10 +29,13 @@ struct ControlReply {
     std::string content_type;
     std::string body;
     std::vector<std::pair<std::string, std::string>> headers{};
+
+    [[nodiscard]] bool has_body() const noexcept { return status != 204 && status != 304; }
+    bool operator==(const ControlReply&) const = default;
 };
 
-/// Bytes to send for `reply`; the body is left out where `to_head`.
-[[nodiscard]] std::string to_bytes(const ControlReply& reply, bool to_head, bool keep_alive);
+/// What is sent before the body of `reply`.
+[[nodiscard]] std::string head_bytes(const ControlReply& reply, bool keep_alive);
 
 /// The head of an answer whose body is sent piece by piece: chunked, or until the connection ends.
 [[nodiscard]] std::string stream_head(unsigned status, std::string_view content_type,

@@ -22,14 +22,15 @@ ControlServer::ControlServer(CoreLoop& loop, PluginQueries& core, const Operatio
       streams_{server_},
       docker_events_{server_},
       leases_{loop, server_},
+      shared_{core_, operations_},
       workers_{kMaxWorkers, kWorkerIdle},
       operators_{kMaxOperators, kWorkerIdle},
       subscription_{core.events().subscribe([this](const PluginEvent& event) { streams_.publish(event); })} {
     server_.start(
         [this](const ControlRequest& request, const Exchange& exchange) {
-            handle_request(
-                {core_, server_, streams_, docker_events_, leases_, workers_, operators_, operations_, broker_},
-                request, exchange);
+            handle_request({core_, server_, streams_, docker_events_, leases_, shared_, workers_, operators_,
+                            operations_, broker_},
+                           request, exchange);
         },
         streams_body);
 }

@@ -8,6 +8,7 @@
 #include "daemon/control/lease_connections.h"
 #include "daemon/control/peer_credentials.h"
 #include "daemon/control/routes.h"
+#include "daemon/control/shared_answers.h"
 #include "daemon/control/worker_pool.h"
 #include "daemon/core/plugin_queries.h"
 #include "daemon/loop/core_loop.h"
@@ -47,6 +48,7 @@ private:
     EventStreams streams_;
     DockerEvents docker_events_;
     LeaseConnections leases_;
+    SharedAnswers shared_;
     WorkerPool workers_;
     WorkerPool operators_;
     EventLog::Subscription subscription_;

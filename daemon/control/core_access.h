@@ -20,17 +20,24 @@ public:
 
     CoreAccess(CoreLoop& loop, PluginQueries& core) : loop_{loop}, core_{std::make_shared<PluginQueries*>(&core)} {}
 
-    /// `question` answers `exchange`, at once or later. An exception becomes 500.
+    /// `question` answers `exchange`, at once or later. An exception becomes 500. It is dropped where nobody is there
+    /// any more to read the answer.
     void ask(const Exchange& exchange, Question question) const {
-        loop_.post([core = std::weak_ptr{core_}, exchange, question = std::move(question)] {
-            const auto alive = core.lock();
-            if (!alive) return;
+        post([exchange, question = std::move(question)](PluginQueries& core) {
+            if (!exchange.is_awaited()) return;
             try {
-                question(**alive);
+                question(core);
             } catch (const std::exception& error) {
                 log_error("control socket: a question to the core failed: {}", error.what());
                 exchange.reply(error_reply::internal_error(error.what()));
             }
+        });
+    }
+
+    /// Runs `question`, which answers by itself and throws nothing.
+    void post(Question question) const {
+        loop_.post([core = std::weak_ptr{core_}, question = std::move(question)] {
+            if (const auto alive = core.lock()) question(**alive);
         });
     }
 

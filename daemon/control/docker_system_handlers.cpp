@@ -172,11 +172,10 @@ ControlReply bad_time(const RoutedRequest& request, const char* name) {
 }  // namespace
 
 void show_info(const ControlRooms& rooms, const RoutedRequest&, const Exchange& exchange) {
-    rooms.core.ask(exchange, [exchange, broker = rooms.broker.get(),
-                              registries = rooms.operations.registries.get()](PluginQueries& core) {
-        exchange.reply_with(
-            [active = active_plugins(core.list()), broker, registries] { return info(active, *broker, *registries); });
-    });
+    rooms.shared.plugins.ask(
+        exchange, "info",
+        [broker = rooms.broker.get(), registries = rooms.operations.registries.get()](
+            const std::vector<PluginView>& plugins) { return info(active_plugins(plugins), *broker, *registries); });
 }
 
 void watch_docker_events(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {

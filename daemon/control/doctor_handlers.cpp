@@ -4,9 +4,8 @@
 namespace brokerd {
 
 void examine(const ControlRooms& rooms, const RoutedRequest&, const Exchange& exchange) {
-    rooms.core.ask(exchange, [exchange](PluginQueries& core) {
-        exchange.reply_with([findings = core.doctor()] { return json_list_reply("Findings", findings); });
-    });
+    rooms.shared.findings.ask(
+        exchange, "doctor", [](const std::vector<Finding>& findings) { return json_list_reply("Findings", findings); });
 }
 
 }  // namespace brokerd

@@ -9,11 +9,13 @@
 namespace brokerd {
 
 void Exchange::reply(ControlReply reply) const {
-    server_->post([self = *this, reply = std::move(reply)](HttpServer& server) { server.finish(self, reply); });
+    post([self = *this, reply = std::make_shared<const ControlReply>(std::move(reply))](HttpServer& server) {
+        server.finish(self, reply);
+    });
 }
 
 void Exchange::reply_with(std::function<ControlReply()> format) const {
-    server_->post([self = *this, format = std::move(format)](HttpServer& server) {
+    post([self = *this, format = std::move(format)](HttpServer& server) {
         if (!server.awaits(self)) return;  // nobody is there to read what may be megabytes
         try {
             server.finish(self, format());
@@ -25,7 +27,7 @@ void Exchange::reply_with(std::function<ControlReply()> format) const {
 }
 
 void Exchange::start_job(JobWork work) const {
-    server_->post([self = *this, work = std::move(work)](HttpServer& server) mutable {
+    post([self = *this, work = std::move(work)](HttpServer& server) mutable {
         server.start_job(self, std::move(work));
     });
 }

@@ -21,10 +21,17 @@ class Exchange {
 public:
     using Id = std::uint64_t;
 
-    Exchange(std::shared_ptr<Mailbox<HttpServer&>> server, Id connection, Id number) noexcept
-        : server_{std::move(server)}, connection_{connection}, number_{number} {}
+    /// `client`: there for as long as somebody waits for the answer.
+    Exchange(std::shared_ptr<Mailbox<HttpServer&>> server, Id connection, Id number,
+             std::weak_ptr<const void> client) noexcept
+        : server_{std::move(server)}, connection_{connection}, number_{number}, client_{std::move(client)} {}
 
     void reply(ControlReply reply) const;
+    /// Runs `work` on the server's thread, if that is still there.
+    void post(std::function<void(HttpServer& server)> work) const { server_->post(std::move(work)); }
+    /// Whether somebody waits for the answer, as far as the server's thread has seen.
+    [[nodiscard]] bool is_awaited() const noexcept { return !client_.expired(); }
+
     /// Like reply(), with the formatting left to the server's thread: for callers on the core loop.
     void reply_with(std::function<ControlReply()> format) const;
 
@@ -41,6 +48,7 @@ private:
     std::shared_ptr<Mailbox<HttpServer&>> server_;
     Id connection_;
     Id number_;
+    std::weak_ptr<const void> client_;
 };
 
 }  // namespace brokerd

@@ -118,25 +118,35 @@ bool HttpServer::make_room() {
     return false;
 }
 
-/// Room in memory: answers are whole before they are sent, and those that nobody takes must not add up.
-bool HttpServer::make_room_for(std::size_t answer) {
-    if (answer <= kSmallAnswer) return true;
+/// Room in memory: answers are whole before they are sent, and those that nobody takes must not add up. An answer with
+/// many readers is there until the last of them has gone; as the oldest has kept its readers waiting for longest, it is
+/// the first to go.
+bool HttpServer::make_room_for(const UnreadAnswers::Answer& answer) {
+    const auto fits = [&] { return unread_.bytes() == 0 || unread_.bytes() + answer->size() <= limits_.unread; };
+    if (answer->size() <= kSmallAnswer || unread_.has(answer) || fits()) return true;
     const auto late = Clock::now() - limits_.owing;
-    while (unread_ > 0 && unread_ + answer > limits_.unread) {
-        HttpConnection* longest = nullptr;
-        for (const auto& [id, connection] : connections_) {
-            if (connection->unread == 0 || connection->awaited_since > late) continue;
-            if (longest == nullptr || connection->awaited_since < longest->awaited_since) longest = connection.get();
-        }
-        if (longest == nullptr) return false;
-        close(*longest);
+    std::vector<std::pair<Clock::time_point, HttpConnection*>> readers;
+    for (const auto& [id, connection] : connections_) {
+        if (connection->unread && connection->awaited_since <= late)
+            readers.emplace_back(connection->awaited_since, connection.get());
     }
-    return true;
+    std::sort(readers.begin(), readers.end());
+    for (const auto& [since, reader] : readers) {
+        close(*reader);
+        if (fits()) return true;
+    }
+    return false;
 }
 
-void HttpServer::charge_answer(HttpConnection& connection, std::size_t bytes) noexcept {
-    unread_ += bytes;
-    unread_ -= std::exchange(connection.unread, bytes);
+void HttpServer::charge_answer(HttpConnection& connection, const UnreadAnswers::Answer& answer) {
+    if (answer->size() <= kSmallAnswer) return;
+    unread_.hold(answer);
+    connection.unread = answer;
+}
+
+void HttpServer::forget_answer(HttpConnection& connection) noexcept {
+    if (connection.unread) unread_.let_go(connection.unread);
+    connection.unread.reset();
 }
 
 /// A client that begins to send at this very moment must not lose its call: from here on its write fails, and nothing
@@ -150,7 +160,8 @@ bool HttpServer::give_up(HttpConnection& connection) {
             return false;
         }
         if (connection.has_begun()) {
-            connection.queue(to_bytes(error_reply::request_too_slow(), false, false));
+            const ControlReply reply = error_reply::request_too_slow();
+            connection.queue(head_bytes(reply, false) + reply.body);
             [[maybe_unused]] const auto as_far_as_it_goes = connection.flush();
         }
     }

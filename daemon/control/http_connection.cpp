@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -67,20 +68,37 @@ HttpConnection::Io HttpConnection::discard() {
     return count == 0 ? Io::end : Io::progress;
 }
 
+ssize_t HttpConnection::send_some() const noexcept {
+    // sendmsg(2) only reads what it is given.
+    std::array<iovec, 2> pieces{iovec{const_cast<char*>(output_.data()) + written_, output_.size() - written_},
+                                iovec{}};
+    msghdr message{};
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = 1;
+    if (body_) {
+        pieces[1] = {const_cast<char*>(body_->data()) + body_written_, body_->size() - body_written_};
+        message.msg_iovlen = 2;
+    }
+    return ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 HttpConnection::Io HttpConnection::flush() {
     bool moved = false;
     while (queued() != 0) {
-        const ssize_t count = ::send(socket_.get(), output_.data() + written_, queued(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t count = send_some();
         if (count < 0 && errno == EINTR) continue;
         if (count < 0 && errno != EAGAIN) return Io::failed;
         if (count < 0) break;
-        written_ += static_cast<std::size_t>(count);
+        const std::size_t first = std::min(static_cast<std::size_t>(count), output_.size() - written_);
+        written_ += first;
+        body_written_ += static_cast<std::size_t>(count) - first;
         moved = true;
     }
     if (queued() == 0) {
         // An idle connection keeps no buffer.
         output_ = {};
-        written_ = 0;
+        body_.reset();
+        written_ = body_written_ = 0;
         return Io::end;
     }
     if (written_ > output_.size() / 2) {

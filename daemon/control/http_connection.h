@@ -12,6 +12,7 @@
 #include "daemon/control/body_pump.h"
 #include "daemon/control/job_link.h"
 #include "daemon/control/request_parser.h"
+#include "daemon/control/unread_answers.h"
 
 namespace brokerd {
 
@@ -52,7 +53,11 @@ public:
     /// Writes what output holds, as far as the socket takes it: `end` where all is written.
     [[nodiscard]] Io flush();
     void queue(std::string_view bytes);
-    [[nodiscard]] std::size_t queued() const noexcept { return output_.size() - written_; }
+    /// What comes after all else that is queued, and is not copied. Precondition: all of the last one is written.
+    void queue_body(std::shared_ptr<const std::string> bytes) noexcept { body_ = std::move(bytes); }
+    [[nodiscard]] std::size_t queued() const noexcept {
+        return output_.size() - written_ + (body_ ? body_->size() - body_written_ : 0);
+    }
     /// Tells the client that nothing more comes.
     void end_output() noexcept;
 
@@ -64,7 +69,9 @@ public:
     std::uint64_t exchange = 0;                 ///< the number of the request in flight
     std::chrono::milliseconds reply_within{};   ///< how long its handler may take
     Clock::time_point awaited_since{};          ///< its client, if it is its turn
-    std::size_t unread = 0;                     ///< of its answer, as the server counts it
+    Clock::time_point drains_until{};           ///< at the latest
+    std::shared_ptr<const void> client;         ///< see Exchange; none where no request is in flight
+    UnreadAnswers::Answer unread;               ///< its answer, if the server counts it
     uid_t user = 0;                             ///< the peer's
     std::string refused;                        ///< who the peer is, where it may not be here
     bool to_head = false;                       ///< the request in flight is a HEAD
@@ -82,10 +89,14 @@ public:
     bool pipe_watched = false;                  ///< epoll waits for room in the job's pipe
 
 private:
+    [[nodiscard]] ssize_t send_some() const noexcept;
+
     std::uint64_t id_;
     UniqueFd socket_;
     std::string output_;
     std::size_t written_ = 0;
+    std::shared_ptr<const std::string> body_;  ///< after output_
+    std::size_t body_written_ = 0;
     bool input_ended_ = false;
 };
 

@@ -1,5 +1,6 @@
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -22,11 +23,7 @@ bool keeps_alive(const HttpConnection& connection) {
 }  // namespace
 
 void HttpServer::on_readable(HttpConnection& connection) {
-    if (connection.state == HttpConnection::State::draining) {
-        const auto outcome = connection.discard();
-        if (outcome == HttpConnection::Io::end || outcome == HttpConnection::Io::failed) close(connection);
-        return;
-    }
+    if (connection.state == HttpConnection::State::draining) return drain(connection);
     if (connection.state == HttpConnection::State::working) return move_body(connection);
     if (connection.state != HttpConnection::State::receiving) return;
     switch (connection.read()) {
@@ -99,7 +96,8 @@ void HttpServer::handle(HttpConnection& connection, const ControlRequest& reques
     connection.reply_within = limits_.reply;
     set_deadline(connection, limits_.reply);
     update_interest(connection);
-    const Exchange exchange{mailbox_, connection.id(), connection.exchange};
+    connection.client = std::make_shared<char>();
+    const Exchange exchange{mailbox_, connection.id(), connection.exchange, connection.client};
     try {
         handler_(request, exchange);
     } catch (const std::exception& error) {
@@ -126,10 +124,14 @@ bool HttpServer::awaits(const Exchange& exchange) {
     return connection != nullptr && connection->state == HttpConnection::State::answering;
 }
 
-void HttpServer::finish(const Exchange& exchange, const ControlReply& reply) {
+void HttpServer::finish(const Exchange& exchange, ControlReply reply) {
+    finish(exchange, std::make_shared<const ControlReply>(std::move(reply)));
+}
+
+void HttpServer::finish(const Exchange& exchange, std::shared_ptr<const ControlReply> reply) {
     if (!awaits(exchange)) return;
     HttpConnection* connection = find(exchange);
-    send_reply(*connection, reply, connection->keep_alive);
+    send_reply(*connection, std::move(reply), connection->keep_alive);
 }
 
 PeerProcess HttpServer::peer(const Exchange& exchange) {
@@ -150,6 +152,7 @@ bool HttpServer::open_stream(const Exchange& exchange, const std::string& conten
         return false;
     }
     streams_.take(connection->user);
+    connection->client.reset();
     connection->state = HttpConnection::State::streaming;
     connection->stream_closed = std::move(closed);
     // Where we have ended the client's sending ourselves, its end tells nothing.
@@ -201,19 +204,26 @@ void HttpServer::end_stream(HttpConnection& connection) {
 }
 
 /// Answers and ends the connection: after this the two sides may disagree about where the next request begins.
-void HttpServer::refuse(HttpConnection& connection, const ControlReply& reply) {
-    send_reply(connection, reply, false);
+void HttpServer::refuse(HttpConnection& connection, ControlReply reply) {
+    send_reply(connection, std::move(reply), false);
 }
 
-void HttpServer::send_reply(HttpConnection& connection, const ControlReply& reply, bool keep_alive) {
+void HttpServer::send_reply(HttpConnection& connection, ControlReply reply, bool keep_alive) {
+    send_reply(connection, std::make_shared<const ControlReply>(std::move(reply)), keep_alive);
+}
+
+void HttpServer::send_reply(HttpConnection& connection, std::shared_ptr<const ControlReply> reply, bool keep_alive) {
+    connection.client.reset();
     // What is left of a body that nobody has read would be taken for the next request.
     connection.keep_alive = keep_alive && (!connection.pump || connection.pump->is_done());
-    std::string bytes = to_bytes(reply, connection.to_head, connection.keep_alive);
-    if (!make_room_for(bytes.size())) {
-        bytes = to_bytes(error_reply::too_much_unread(limits_.unread), connection.to_head, connection.keep_alive);
+    if (!connection.to_head && !make_room_for({reply, &reply->body}))
+        reply = std::make_shared<const ControlReply>(error_reply::too_much_unread(limits_.unread));
+    connection.queue(head_bytes(*reply, connection.keep_alive));
+    if (!connection.to_head && reply->has_body()) {
+        const UnreadAnswers::Answer body{reply, &reply->body};
+        charge_answer(connection, body);
+        connection.queue_body(body);
     }
-    charge_answer(connection, bytes.size() > kSmallAnswer ? bytes.size() : 0);
-    connection.queue(bytes);
     connection.state = HttpConnection::State::replying;
     set_deadline(connection, limits_.write_stall);
     await_client(connection);
@@ -244,12 +254,13 @@ void HttpServer::write_on(HttpConnection& connection) {
 }
 
 void HttpServer::replied(HttpConnection& connection) {
-    charge_answer(connection, 0);
+    forget_answer(connection);
     connection.to_head = false;
     if (!connection.keep_alive) {
         // Closing with bytes unread would reset the connection under the answer.
         connection.end_output();
         connection.state = HttpConnection::State::draining;
+        connection.drains_until = Clock::now() + limits_.body;
         set_deadline(connection, limits_.linger);
         await_client(connection);
         return update_interest(connection);
@@ -262,12 +273,21 @@ void HttpServer::replied(HttpConnection& connection) {
     if (!connection.input.empty()) advance(connection);
 }
 
+/// Closing with bytes unread would make the client's next write fail, perhaps before it looks for the answer.
+void HttpServer::drain(HttpConnection& connection) {
+    const auto outcome = connection.discard();
+    if (outcome == HttpConnection::Io::end || outcome == HttpConnection::Io::failed) return close(connection);
+    if (outcome != HttpConnection::Io::progress) return;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(connection.drains_until - Clock::now());
+    set_deadline(connection, std::min(limits_.linger, left));
+}
+
 void HttpServer::close(HttpConnection& connection) {
     const std::function<void()> closed = std::move(connection.stream_closed);
     if (connection.state == HttpConnection::State::streaming) streams_.give_back(connection.user);
     if (connection.state == HttpConnection::State::working) end_body(connection, BodyState::cut_off);
     set_deadline(connection, std::nullopt);
-    charge_answer(connection, 0);
+    forget_answer(connection);
     waiting_.forget(connection.id());
     waiting_jobs_.erase(connection.exchange);
     // A job has a descriptor of its own for this connection, which would go on to wake us up.

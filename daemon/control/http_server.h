@@ -22,6 +22,7 @@
 #include "daemon/control/job_link.h"
 #include "daemon/control/peer_credentials.h"
 #include "daemon/control/peer_process.h"
+#include "daemon/control/unread_answers.h"
 #include "daemon/control/user_shares.h"
 #include "daemon/control/waiting_clients.h"
 #include "daemon/control/worker_pool.h"
@@ -45,9 +46,9 @@ public:
         std::size_t connections = 1024;
         std::size_t streams = 1024;  ///< beyond it, or beyond its user's share (UserShares), open_stream() refuses
         std::size_t stream_backlog = std::size_t{256} * 1024;  ///< bytes that a stream's client may leave unread
-        /// Bytes of answers that clients have not taken yet, of all together; answers up to kSmallAnswer do not count.
-        /// Beyond it, the client that has taken nothing for longest is closed; where none is late, the next answer is
-        /// an error.
+        /// Bytes of answers that clients have not taken yet, of all together; answers up to kSmallAnswer do not count,
+        /// and one that several clients read counts once. Beyond it, the client that has taken nothing for longest is
+        /// closed; where none is late, the next answer is an error.
         std::size_t unread = std::size_t{128} * 1024 * 1024;
         /// At the same time, each with a thread. Beyond it, the client that is slowest to send a job its body makes
         /// room; where there is none, and beyond a user's share, start_job() refuses.
@@ -62,7 +63,9 @@ public:
         /// one, and before it has taken its answer. Of a job's body it must send kBodyProgress meanwhile.
         std::chrono::milliseconds owing{1'000};
         std::chrono::milliseconds resting{3'000};  ///< the same between two requests
-        std::chrono::milliseconds linger{2'000};   ///< for a client to read the last answer and close
+        /// For a client to read the last answer and close; as long as it goes on sending what nobody wants, anew with
+        /// each piece, up to `body` in all: some read no answer before they have sent everything.
+        std::chrono::milliseconds linger{2'000};
     };
 
     /// Ours: whoever sends less of it within Limits::owing is slow, and within Limits::body too slow.
@@ -99,7 +102,9 @@ public:
 
     /// Whether somebody still waits for the answer.
     [[nodiscard]] bool awaits(const Exchange& exchange);
-    void finish(const Exchange& exchange, const ControlReply& reply);
+    void finish(const Exchange& exchange, ControlReply reply);
+    /// The same with an answer that others get, too: its body is there once.
+    void finish(const Exchange& exchange, std::shared_ptr<const ControlReply> reply);
     /// As Exchange::start_job().
     void start_job(const Exchange& exchange, JobWork work);
 
@@ -160,13 +165,16 @@ private:
     void await_more(HttpConnection& connection);
     void take_head(HttpConnection& connection);
     void handle(HttpConnection& connection, const ControlRequest& request);
-    void send_reply(HttpConnection& connection, const ControlReply& reply, bool keep_alive);
-    [[nodiscard]] bool make_room_for(std::size_t answer);
-    void charge_answer(HttpConnection& connection, std::size_t bytes) noexcept;
+    void send_reply(HttpConnection& connection, ControlReply reply, bool keep_alive);
+    void send_reply(HttpConnection& connection, std::shared_ptr<const ControlReply> reply, bool keep_alive);
+    [[nodiscard]] bool make_room_for(const UnreadAnswers::Answer& answer);
+    void charge_answer(HttpConnection& connection, const UnreadAnswers::Answer& answer);
+    void forget_answer(HttpConnection& connection) noexcept;
     void write_on(HttpConnection& connection);
     void end_stream(HttpConnection& connection);
+    void drain(HttpConnection& connection);
     void replied(HttpConnection& connection);
-    void refuse(HttpConnection& connection, const ControlReply& reply);
+    void refuse(HttpConnection& connection, ControlReply reply);
     void close(HttpConnection& connection);
     void move_body(HttpConnection& connection);
     void end_body(HttpConnection& connection, BodyState state, std::string why = {});
@@ -195,7 +203,7 @@ private:
     UniqueFd epoll_;
     Connections connections_;
     std::set<std::pair<Clock::time_point, Exchange::Id>> deadlines_;
-    std::size_t unread_ = 0;  ///< see Limits::unread
+    UnreadAnswers unread_;  ///< see Limits::unread
     UserShares streams_;
     UserShares job_shares_;                              ///< of jobs_
     WaitingClients waiting_;                             ///< the connections that are receiving, replying or draining

@@ -97,13 +97,11 @@ OperationResult<ListFilter> list_filter(const std::string& text) {
 }
 
 /// Plugins as Docker prints them, made where nobody waits for it.
-void reply_with_records(const Exchange& exchange, std::vector<PluginRecordPtr> records) {
-    exchange.reply_with([records = std::move(records)] {
-        return write_reply([&](JsonWriter& writer) {
-            writer.StartArray();
-            for (const PluginRecordPtr& record : records) write_docker_json(writer, *record);
-            writer.EndArray();
-        });
+ControlReply reply_of(const std::vector<PluginRecordPtr>& records) {
+    return write_reply([&](JsonWriter& writer) {
+        writer.StartArray();
+        for (const PluginRecordPtr& record : records) write_docker_json(writer, *record);
+        writer.EndArray();
     });
 }
 
@@ -173,11 +171,12 @@ void reply_to(Job& job, const OperationResult<PluginRecordPtr>& result, Format f
 void list_managed_plugins(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {
     auto filter = list_filter(request.parameter("filters").value_or(""));
     if (!filter) return exchange.reply(error_reply::operation_failed(filter.error()));
-    rooms.operations.plugins.post([exchange, filter = *std::move(filter)](const PluginStore& store) {
-        auto records = store.records();
-        std::erase_if(records, [&](const PluginRecordPtr& record) { return !filter.matches(*record); });
-        reply_with_records(exchange, std::move(records));
-    });
+    rooms.shared.installed.ask(
+        exchange, request.parameter("filters").value_or(""),
+        [filter = *std::move(filter)](std::vector<PluginRecordPtr> records) {
+            std::erase_if(records, [&](const PluginRecordPtr& record) { return !filter.matches(*record); });
+            return reply_of(records);
+        });
 }
 
 void inspect_managed_plugin(const ControlRooms& rooms, const RoutedRequest& request, const Exchange& exchange) {

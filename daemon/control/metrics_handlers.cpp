@@ -6,25 +6,15 @@
 
 namespace brokerd {
 
-// The core only hands the threads' counts on; merging and writing them is left to the server's thread.
-
 void show_metrics(const ControlRooms& rooms, const RoutedRequest&, const Exchange& exchange) {
-    rooms.core.ask(exchange, [exchange](PluginQueries& core) {
-        core.collect_counts([exchange](BrokerCounts counts) {
-            exchange.reply_with([counts = std::move(counts)]() -> ControlReply {
-                return {
-                    200, std::string{PrometheusText::kContentType}, metrics_page(counts, read_process_figures()), {}};
-            });
-        });
+    rooms.shared.counts.ask(exchange, "metrics", [](const BrokerCounts& counts) -> ControlReply {
+        return {200, std::string{PrometheusText::kContentType}, metrics_page(counts, read_process_figures()), {}};
     });
 }
 
 void show_stats(const ControlRooms& rooms, const RoutedRequest&, const Exchange& exchange) {
-    rooms.core.ask(exchange, [exchange](PluginQueries& core) {
-        core.collect_counts([exchange](BrokerCounts counts) {
-            exchange.reply_with([counts = std::move(counts)] { return json_list_reply("Plugins", stats_of(counts)); });
-        });
-    });
+    rooms.shared.counts.ask(exchange, "stats",
+                            [](const BrokerCounts& counts) { return json_list_reply("Plugins", stats_of(counts)); });
 }
 
 }  // namespace brokerd

@@ -2,6 +2,8 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <functional>
+#include <iterator>
 
 #include "common/plugin_name.h"
 #include "daemon/control/handlers.h"
@@ -78,16 +80,18 @@ void list_plugins(const ControlRooms& rooms, const RoutedRequest& request, const
             "discovered, activating, active, failed, invalid, disabled, starting, running, unhealthy, stopping or "
             "restarting"));
     }
-    rooms.core.ask(exchange, [=](PluginQueries& core) {
-        auto plugins = core.list();
-        std::erase_if(plugins, [&](const PluginView& plugin) {
-            return (kind && plugin.kind != *kind) || (state && plugin.state != *state) ||
-                   (capability && !has(plugin.implements, *capability));
+    // A word may be empty, which is not the same as none.
+    std::string key = "plugins";
+    for (const auto& word : {kind, state, capability}) key += word ? "=" + *word + '\n' : "\n";
+    rooms.shared.plugins.ask(exchange, std::move(key), [=](const std::vector<PluginView>& all) {
+        std::vector<std::reference_wrapper<const PluginView>> plugins;
+        std::copy_if(all.begin(), all.end(), std::back_inserter(plugins), [&](const PluginView& plugin) {
+            return (!kind || plugin.kind == *kind) && (!state || plugin.state == *state) &&
+                   (!capability || has(plugin.implements, *capability));
         });
-        exchange.reply_with([plugins = std::move(plugins)]() mutable {
-            std::sort(plugins.begin(), plugins.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-            return json_list_reply("Plugins", plugins);
-        });
+        std::sort(plugins.begin(), plugins.end(),
+                  [](const PluginView& a, const PluginView& b) { return a.name < b.name; });
+        return json_list_reply("Plugins", plugins);
     });
 }
 

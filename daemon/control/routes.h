@@ -13,6 +13,7 @@
 #include "daemon/control/exchange.h"
 #include "daemon/control/http_server.h"
 #include "daemon/control/lease_connections.h"
+#include "daemon/control/shared_answers.h"
 #include "daemon/control/worker_pool.h"
 #include "daemon/operations/rooms.h"
 
@@ -32,6 +33,7 @@ struct ControlRooms {
     EventStreams& streams;
     DockerEvents& docker_events;
     LeaseConnections& leases;
+    SharedAnswers& shared;
     WorkerPool& workers;    ///< for calls to plugins, which may all hang
     WorkerPool& operators;  ///< for operations that wait for nothing but the disk
     const OperationRooms& operations;

@@ -8,6 +8,7 @@
 
 namespace brokerd::test {
 std::vector<PluginView> FakeCore::list() const {
+    ++lists;
     if (throws) throw std::runtime_error{"list is broken"};
     std::vector<PluginView> all;
     for (const auto& [name, view] : plugins_) all.push_back(view);
@@ -15,6 +16,7 @@ std::vector<PluginView> FakeCore::list() const {
 }
 
 std::optional<PluginView> FakeCore::find(const std::string& name) const {
+    ++finds;
     const auto found = plugins_.find(name);
     return found == plugins_.end() ? std::nullopt : std::optional{found->second};
 }

@@ -41,6 +41,7 @@ public:
     std::vector<std::string> missing;  ///< "NAME CAPABILITY"
     std::vector<std::chrono::milliseconds> timeouts;
     bool throws = false;
+    mutable int lists = 0, finds = 0;  ///< how often they were asked for
 
 private:
     std::map<std::string, PluginView> plugins_;

@@ -1,3 +1,5 @@
+#include <sys/socket.h>
+
 #include <catch2/catch.hpp>
 
 #include "daemon/control/request_target.h"
@@ -106,6 +108,35 @@ TEST_CASE("a body that is too large gets 413, announced or not", "[control]") {
     CHECK(chunked.receive().status == 413);
     Client fits = broker.connect();
     CHECK(fits.post("/broker/v1/doctor", std::string(1'048'576, 'x')).status == 405);
+}
+
+TEST_CASE("who sends all of what has been refused reads the answer then, if it takes a bounded time", "[control]") {
+    ControlServer::Settings settings;
+    // Whether everything that is sent in this time is taken.
+    const auto is_heard_for = [](Client& client, std::chrono::milliseconds time) {
+        client.send("POST /broker/v1/doctor HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n");
+        const std::string piece(65'536, 'x');
+        const auto end = std::chrono::steady_clock::now() + time;
+        while (std::chrono::steady_clock::now() < end) {
+            if (::send(client.descriptor(), piece.data(), piece.size(), MSG_NOSIGNAL) < 0) return false;
+        }
+        return true;
+    };
+    SECTION("longer than a client that is silent is waited for") {
+        settings.limits.linger = 1s;
+        ControlFixture broker{settings};
+        Client client = broker.connect();
+        CHECK(is_heard_for(client, 2s));
+        CHECK(client.receive().status == 413);
+    }
+    SECTION("without end") {
+        settings.limits.linger = 1h;
+        settings.limits.body = 200ms;
+        ControlFixture broker{settings};
+        Client client = broker.connect();
+        CHECK_FALSE(is_heard_for(client, kPatience));
+        CHECK(client.receive().status == 413);
+    }
 }
 
 TEST_CASE("Expect: 100-continue is granted", "[control]") {
