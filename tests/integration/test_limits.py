@@ -304,8 +304,9 @@ LIST = REPOSITORY / "daemon" / "LIMITS.md"
 def test_each_test_that_the_list_names_exists():
     text = LIST.read_text(encoding="utf-8")
     assert len(names_of_tests(text)) > 40
-    for name in sorted(set(re.findall(r"\b\w+_test\.cpp\b", text))):
-        assert list((REPOSITORY / "tests" / "unit").rglob(name)), name
+    for name, case in sorted(set(re.findall(r"\b(\w+_test\.cpp)\b`(?: \"([^\"|]+)\")?", text))):
+        sources = list((REPOSITORY / "tests" / "unit").rglob(name))
+        assert sources and any(f'"{case}"' in source.read_text(encoding="utf-8") for source in sources if case) == bool(case), (name, case)
 
 
 def test_each_limit_has_its_place_in_the_list():

@@ -1,12 +1,17 @@
 #include "daemon/stream/body_pipe.h"
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <cstring>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 using namespace brokerd;
 
@@ -36,6 +41,23 @@ struct End {
     Channel channel;
     UniqueFd peer;
 };
+
+/// Sends `bytes` and a descriptor: the reader's next read or splice ends behind them.
+void send_with_descriptor(int socket, std::string_view bytes) {
+    iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &socket, sizeof socket);
+    REQUIRE(::sendmsg(socket, &message, 0) == static_cast<ssize_t>(bytes.size()));
+}
 
 /// Where bytes come from, and where they go.
 struct Ends {
@@ -84,6 +106,32 @@ TEST_CASE_METHOD(Ends, "a pipe tells the end and keeps what the reader does not 
     CHECK(from.channel.ended);
     for (std::string rest = to.read_all(); !rest.empty(); rest = to.read_all()) read += rest.size();
     CHECK(read == came);
+}
+
+TEST_CASE_METHOD(Ends, "what lies behind descriptors is moved without the loop telling of it", "[proxy]") {
+    const auto pipe = BodyPipe::make();
+    REQUIRE(pipe != nullptr);
+    for (const std::string_view piece : {"head", "one", "two", "three"}) send_with_descriptor(from.peer.get(), piece);
+    from.channel.note(EPOLLIN);  // of all that there is
+    CHECK(from.channel.fill(false));
+    CHECK(from.channel.in.bytes() == "head");
+    from.channel.in.consume(4);
+    std::size_t came = 0;
+    for (int i = 0; i < 4; ++i) came += pipe->move(from.channel, to.channel, 100).came;
+    CHECK(came == 11);
+    CHECK(to.read_all() == "onetwothree");
+}
+
+TEST_CASE("so many pipes are lent and no more", "[proxy]") {
+    BodyPipePool pool;
+    std::vector<std::unique_ptr<BodyPipe>> lent;
+    while (auto pipe = pool.take()) lent.push_back(std::move(pipe));
+    CHECK_FALSE(lent.empty());
+    CHECK(lent.size() <= BodyPipePool::kMaxInUse);
+    pool.give_back(std::move(lent.back()));
+    const auto again = pool.take();
+    CHECK(again != nullptr);
+    CHECK(pool.take() == nullptr);
 }
 
 TEST_CASE_METHOD(Ends, "only an empty pipe is used again", "[proxy]") {
