@@ -113,7 +113,7 @@ void Activation::on_reply(HandshakeReply reply) {
 
 void Activation::became_active(Manifest manifest) {
     const bool manifest_changed = manifest_ && *manifest_ != manifest;
-    const bool news = state_ != State::active || !manifest_ || manifest_changed;
+    const bool news = state_ != State::active || manifest_changed;
     if (news) suspicion_pause_ = milliseconds{0};
     manifest_ = std::move(manifest);
     state_ = State::active;

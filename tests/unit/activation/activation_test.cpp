@@ -214,3 +214,77 @@ TEST_CASE("an activation that is destroyed in mid-handshake is not called back",
     time.advance(60s);
     CHECK(plugin.calls == 1);
 }
+
+TEST_CASE_METHOD(Fixture, "a lazy plugin whose socket appears is asked once somebody pokes it", "[activation]") {
+    plugin.answer(kVolume);
+    const bool replaced = GENERATE(false, true);
+    replaced ? activation.poke_replaced() : activation.poke();
+    time.advance(0s);
+    CHECK(activation.state() == State::active);
+}
+
+TEST_CASE_METHOD(Fixture, "an active plugin whose TLS is refused has failed at once", "[activation]") {
+    plugin.answer(kVolume);
+    activation.start();
+    time.advance(1s);
+    activation.report_down("its certificate has expired", true);
+    CHECK(activation.state() == State::failed);
+    CHECK(activation.failure() == Activation::Failure::refused);
+    CHECK(activation.reason() == "its certificate has expired");
+}
+
+TEST_CASE_METHOD(Fixture, "a plugin that goes down while it is asked is not asked a second time", "[activation]") {
+    plugin.answer(kVolume);
+    activation.start();
+    time.advance(1s);
+    plugin.holding = true;
+    activation.poke();
+    activation.suspect();
+    activation.report_down("connection refused", false);
+    time.advance(10s);
+    CHECK(activation.state() == State::activating);
+    CHECK(plugin.calls == 2);
+    plugin.release();
+    CHECK(activation.state() == State::active);
+}
+
+TEST_CASE_METHOD(Fixture, "a window that passes without one outcome says so", "[activation]") {
+    plugin.holding = true;
+    activation.start();
+    time.advance(31s);
+    activation.poke_replaced();
+    time.advance(2ms);
+    CHECK(activation.state() == State::failed);
+    CHECK(activation.reason() == "it was not tried in time");
+    CHECK(plugin.calls == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "an answer that is no HTTP is rejected", "[activation]") {
+    plugin.reply = {HandshakeReply::Kind::malformed, 0, {}, "it is no HTTP"};
+    activation.start();
+    time.advance(0s);
+    CHECK(activation.failure() == Activation::Failure::rejected);
+    CHECK(activation.reason() == "it is no HTTP");
+}
+
+TEST_CASE_METHOD(Fixture, "an error without a body is told by its status", "[activation]") {
+    plugin.answer("", 503);
+    activation.start();
+    time.advance(0s);
+    CHECK(activation.reason() == "it answered the handshake with status 503 instead of 200");
+}
+
+TEST_CASE_METHOD(Fixture, "a failed plugin whose socket appears during a probe is asked again at once",
+                 "[activation]") {
+    activation.start();
+    time.advance(31s);
+    REQUIRE(activation.state() == State::failed);
+    plugin.holding = true;
+    time.advance(2s);
+    const int before = plugin.calls;
+    activation.poke();
+    plugin.release();
+    CHECK(plugin.calls == before);
+    time.advance(2ms);
+    CHECK(plugin.calls == before + 1);
+}
