@@ -108,3 +108,32 @@ TEST_CASE("the end of an idle connection is told once", "[proxy]") {
     upstream->on_events(EPOLLHUP);
     CHECK(told == 1);
 }
+
+TEST_CASE("a connection that the plugin has closed meanwhile is not taken", "[proxy]") {
+    ThreadContext context{16, std::chrono::seconds{30}, std::chrono::seconds{600}};
+    const Plugin plugin;
+    int told = 0;
+    IdlePool pool{context, [&](const auto&) { ++told; }};
+    const auto gone = connected(context, plugin);
+    const auto other = connected(context, plugin);
+    { const UniqueFd accepted{::accept(plugin.listener.get(), nullptr, nullptr)}; }
+    gone->channel().note(EPOLLIN | EPOLLRDHUP);
+    gone->channel().fill(true);
+    REQUIRE(gone->channel().ended);
+    pool.put(other);
+    pool.put(gone);
+    CHECK(pool.take() == other);
+    CHECK(pool.size() == 0);
+    CHECK(told == 0);
+}
+
+TEST_CASE("no more connections than the pool may have are kept", "[proxy]") {
+    ThreadContext context{16, std::chrono::seconds{30}, std::chrono::seconds{600}};
+    const Plugin plugin;
+    IdlePool pool{context, [](const auto&) {}};
+    for (std::size_t i = 0; i <= IdlePool::kMaxIdle; ++i) {
+        pool.put(connected(context, plugin));
+        const UniqueFd accepted{::accept(plugin.listener.get(), nullptr, nullptr)};
+        CHECK(pool.size() == std::min(i + 1, IdlePool::kMaxIdle));
+    }
+}
