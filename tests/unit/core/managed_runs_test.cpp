@@ -1,111 +1,8 @@
-#include "daemon/core/managed_runs.h"
-
-#include <catch2/catch.hpp>
-
-#include "tests/fakes/fake_plugin_runner.h"
-#include "tests/fakes/fake_transport.h"
-#include "tests/unit/managed/store_fixture.h"
+#include "tests/unit/core/managed_runs_fixture.h"
 
 using namespace brokerd;
 using namespace brokerd::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-using Strings = std::vector<std::string>;
-using Problem = std::optional<std::string>;
-
-const std::string kId(64, 'a');
-
-/// What is offered to engines: at most one plugin, whose handshakes the test decides.
-class FakeOffers final : public PluginOffers {
-public:
-    explicit FakeOffers(FakeScheduler& time) : transport{time}, time_{time} { transport.be_unreachable(); }
-
-    void offer(PluginOffer offered) override {
-        now = std::move(offered);
-        way = std::make_unique<Activation>(time_, transport, ActivationSettings{}, [this](bool) {
-            told_ = time_.after(0ms, [this, id = now->id] { changed(id); });
-        });
-        way->start();
-    }
-    void withdraw(const std::string&) override {
-        now.reset();
-        way.reset();
-    }
-    void report_down(const std::string&, const std::string& reason) override {
-        if (way) way->report_down(reason, false);
-    }
-    [[nodiscard]] const Activation* activation(const std::string&) const override { return way.get(); }
-
-    FakeTransport transport;
-    std::optional<PluginOffer> now;
-    std::unique_ptr<Activation> way;
-    std::function<void(const std::string&)> changed;
-
-private:
-    FakeScheduler& time_;
-    std::unique_ptr<Scheduler::Timer> told_;
-};
-
-struct Host {
-    FakeScheduler time;
-    FakePluginRunner runner;
-    FakeOffers offers{time};
-    Strings told;
-    std::string diagnosis = "it runs, but does not listen at /run/docker/plugins/p.sock";
-    std::string last_try;
-    std::unique_ptr<Scheduler::Timer> diagnosed;
-    ManagedRuns runs{time,
-                     runner,
-                     {},
-                     {"/state/plugins", "/run/exec"},
-                     offers,
-                     [this](pid_t, const std::string&, const std::string&, const std::string& tried,
-                            std::function<void(std::string)> then) {
-                         last_try = tried;
-                         diagnosed = time.after(1ms, [this, then] { then(diagnosis); });
-                     },
-                     [this](const PluginRecord& plugin, const std::string& state, const std::string& reason) {
-                         told.push_back(plugin.name + " " + state + (reason.empty() ? "" : ": " + reason));
-                     }};
-
-    Host() {
-        offers.changed = [this](const std::string& id) { runs.on_activation(id); };
-    }
-
-    [[nodiscard]] static PluginRecordPtr plugin(bool enabled, const std::string& name = "p:latest") {
-        PluginRecord made = make_record(name, "made for a test");
-        made.id = kId;
-        made.enabled = enabled;
-        return std::make_shared<const PluginRecord>(std::move(made));
-    }
-    [[nodiscard]] std::string state() const {
-        PluginView view;
-        view.id = kId;
-        runs.complete(view);
-        return view.state;
-    }
-    void let_answer() {
-        offers.transport.answer(R"({"Implements": ["VolumeDriver"]})");
-        offers.way->poke();
-        time.advance(100ms);
-    }
-    /// Starts a trial; its result is in `answers`.
-    void start(std::chrono::milliseconds timeout = 30s) {
-        runs.start(plugin(true), timeout, [this](Problem problem) { answers.push_back(std::move(problem)); });
-    }
-    std::vector<Problem> answers;
-};
-
-PluginExit exited(int status) {
-    PluginExit exit;
-    exit.kind = PluginExit::Kind::exited;
-    exit.status = status;
-    return exit;
-}
-
-}  // namespace
 
 TEST_CASE("an enabled plugin is offered before it runs, and runs once it answers", "[core]") {
     Host host;
@@ -131,7 +28,7 @@ TEST_CASE("a trial ends with the plugin's answer and is kept once it is stored",
     host.runner.begin(kId);
     CHECK(host.answers.empty());
     host.let_answer();
-    REQUIRE(host.answers == std::vector<Problem>{std::nullopt});
+    REQUIRE(host.answers == std::vector<Host::Problem>{std::nullopt});
     host.runs.apply({host.plugin(false)});  // something else was changed meanwhile
     CHECK(host.runner.has(kId));
     host.runs.apply({host.plugin(true)});
@@ -150,7 +47,7 @@ TEST_CASE("a trial of a plugin that answers before its start is reported ends wh
     CHECK(host.answers.empty());
     host.runner.begin(kId);
     CHECK(host.state() == "running");
-    CHECK(host.answers == std::vector<Problem>{std::nullopt});
+    CHECK(host.answers == std::vector<Host::Problem>{std::nullopt});
 }
 
 TEST_CASE("a plugin that ends between its answer and its being stored is started again", "[core]") {
@@ -257,7 +154,7 @@ TEST_CASE("a trial that is given up just after its answer does not stay", "[core
     host.start();
     host.runner.begin(kId);
     host.let_answer();
-    REQUIRE(host.answers == std::vector<Problem>{std::nullopt});
+    REQUIRE(host.answers == std::vector<Host::Problem>{std::nullopt});
     host.runs.give_up(kId);  // whoever asked stopped waiting before it was told
     CHECK_FALSE(host.offers.now);
     CHECK(host.runner.of(kId).terms == 1);
@@ -375,6 +272,6 @@ TEST_CASE("all are stopped at the end", "[core]") {
     host.runs.apply({host.plugin(true)});
     host.start();
     host.time.advance(1s);
-    CHECK(host.answers == std::vector<Problem>{"brokerd stops"});
+    CHECK(host.answers == std::vector<Host::Problem>{"brokerd stops"});
     CHECK_FALSE(host.runner.is_launching(kId));
 }

@@ -1,55 +1,12 @@
-#include "daemon/core/plugin_table.h"
-
-#include <catch2/catch.hpp>
-#include <filesystem>
-
-#include "tests/unit/loop/loop_fixture.h"
+#include "tests/unit/core/plugin_table_fixture.h"
 
 using namespace brokerd;
 using namespace std::chrono_literals;
 
 namespace {
 
-/// A plugin table on private directories. No plugin listens: what is shown here is what brokerd does around them.
-struct Fixture {
-    PluginDefinition definition(const std::string& name, const std::string& url) const {
-        PluginDefinition made;
-        made.name = name;
-        made.file = directory.path() + "/p/" + name + ".spec";
-        made.endpoint = *Endpoint::parse(url);
-        return made;
-    }
-    PluginDefinition unreachable(const std::string& name) const {
-        return definition(name, "unix://" + directory.path() + "/nobody.sock");
-    }
-
-    /// Runs the loop until `done`, for at most ten seconds.
-    void run_until(std::function<bool()> done) {
-        const auto end = loop.now() + 10s;
-        std::function<void()> look = [&] {
-            if (done() || loop.now() > end) return loop.stop(0);
-            timer = loop.after(1ms, look);
-        };
-        loop.post(look);
-        loop.run();
-        REQUIRE(done());
-    }
-    std::string state(const std::string& name) const {
-        const auto view = table.find(name);
-        return view ? view->state : "absent";
-    }
-    std::vector<std::string> actions() {
-        std::vector<std::string> all;
-        for (const PluginEvent& event : table.events().kept()) all.push_back(event.action);
-        return all;
-    }
-
-    test::TemporaryDirectory directory;
-    CoreLoop loop;
-    PublishedSockets sockets{directory.path() + "/r", directory.path() + "/e", std::nullopt};
-    std::unique_ptr<Scheduler::Timer> timer;
-    PluginTable table{loop, sockets, {.activation = {.window = 50ms}}};
-};
+/// No plugin listens: what is shown here is what brokerd does around them.
+using Fixture = test::PluginTableFixture;
 
 }  // namespace
 
@@ -57,8 +14,8 @@ TEST_CASE_METHOD(Fixture, "a plugin is published as soon as it is defined, and f
     table.apply("x", unreachable("x"));
     CHECK(state("x") == "activating");
     CHECK(table.find("x")->published.size() == 2);
-    CHECK(std::filesystem::is_socket(directory.path() + "/e/x.sock"));
-    run_until([&] { return state("x") == "failed"; });
+    CHECK(std::filesystem::is_socket(directory / "e/x.sock"));
+    run_until_state("x", "failed");
     CHECK(table.find("x")->reason.find("no such socket") != std::string::npos);
     const auto findings = table.doctor();
     REQUIRE(findings.size() == 1);
@@ -70,10 +27,10 @@ TEST_CASE_METHOD(Fixture, "a plugin is published as soon as it is defined, and f
 TEST_CASE_METHOD(Fixture, "a plugin that moves keeps its published socket", "[core]") {
     table.apply("x", unreachable("x"));
     struct stat before {};
-    REQUIRE(::lstat((directory.path() + "/e/x.sock").c_str(), &before) == 0);
+    REQUIRE(::lstat((directory / "e/x.sock").c_str(), &before) == 0);
     table.apply("x", definition("x", "tcp://127.0.0.1:1"));
     struct stat after {};
-    REQUIRE(::lstat((directory.path() + "/e/x.sock").c_str(), &after) == 0);
+    REQUIRE(::lstat((directory / "e/x.sock").c_str(), &after) == 0);
     CHECK(before.st_ino == after.st_ino);
     CHECK(table.find("x")->endpoint == "tcp://127.0.0.1:1");
 }
@@ -82,27 +39,22 @@ TEST_CASE_METHOD(Fixture, "a plugin that is no longer defined leaves nothing", "
     table.apply("x", unreachable("x"));
     table.apply("x", std::nullopt);
     CHECK(state("x") == "absent");
-    CHECK(std::filesystem::is_empty(directory.path() + "/e"));
+    CHECK(std::filesystem::is_empty(directory / "e"));
     CHECK(actions().back() == "gone");
 }
 
 TEST_CASE_METHOD(Fixture, "an invalid definition is listed with its reason and not published", "[core]") {
-    PluginDefinition bad;
-    bad.name = "x";
-    bad.file = "/p/x.spec";
-    bad.problem = PluginDefinition::Problem::malformed;
-    bad.reason = "/p/x.spec:1:1: it is empty";
-    bad.remedy = "write tcp://HOST:PORT";
+    const PluginDefinition bad = invalid("x", PluginDefinition::Problem::malformed);
     table.apply("x", bad);
     CHECK(state("x") == "invalid");
     CHECK(table.find("x")->reason == bad.reason + "; " + bad.remedy);
-    CHECK(std::filesystem::is_empty(directory.path() + "/e"));
+    CHECK(std::filesystem::is_empty(directory / "e"));
     CHECK(table.doctor().at(0).problem == "invalid");
     table.apply("x", unreachable("x"));
     CHECK(state("x") == "activating");
     table.apply("x", bad);
     CHECK(state("x") == "invalid");
-    CHECK(std::filesystem::is_empty(directory.path() + "/e"));
+    CHECK(std::filesystem::is_empty(directory / "e"));
 }
 
 TEST_CASE_METHOD(Fixture, "a look-up waits until the plugin has settled, and no longer than it was told", "[core]") {
@@ -130,8 +82,24 @@ TEST_CASE_METHOD(Fixture, "somebody who waits for a plugin learns that it is gon
 TEST_CASE_METHOD(Fixture, "capabilities asked for in vain are found by doctor, bounded in number", "[core]") {
     table.apply("x", unreachable("x"));
     for (int i = 0; i < 100; ++i) table.note_missing_capability("x", "Capability" + std::to_string(i));
-    run_until([&] { return state("x") == "failed"; });
+    run_until_state("x", "failed");
     std::size_t found = 0;
     for (const auto& finding : table.doctor()) found += finding.problem == "wrong-capability" ? 1U : 0U;
     CHECK(found == 16);
+}
+
+TEST_CASE_METHOD(Fixture, "doctor names what is wrong with a definition", "[core]") {
+    using Problem = PluginDefinition::Problem;
+    const auto [problem, name] =
+        GENERATE(Catch::Generators::table<Problem, std::string>({{Problem::malformed, "invalid"},
+                                                                 {Problem::unreadable, "invalid"},
+                                                                 {Problem::bad_name, "invalid"},
+                                                                 {Problem::name_mismatch, "name-mismatch"},
+                                                                 {Problem::unsafe_owner, "unsafe-owner"}}));
+    table.apply("x", invalid("x", problem));
+    CHECK(findings() == std::vector<std::string>{"x error " + name});
+    table.apply("x", std::nullopt);
+    CHECK(findings().empty());
+    table.apply("x", std::nullopt);  // it has gone already
+    CHECK(actions() == std::vector<std::string>{"invalid", "gone"});
 }
