@@ -57,6 +57,7 @@ void EventLoop::run(const std::function<void()>& on_tick) {
         run_deferred();
         release_retired();
     }
+    stopping_ = false;
 }
 
 void EventLoop::run_deferred() noexcept {

@@ -46,7 +46,7 @@ public:
     EventLoop(const EventLoop&) = delete;
     EventLoop& operator=(const EventLoop&) = delete;
 
-    /// `on_tick` is called about every kTick while ticking is on.
+    /// Until stop(), and once more at the next call. `on_tick` is called about every kTick while ticking is on.
     void run(const std::function<void()>& on_tick);
     void stop();
     void post(std::function<void()> work) { posted_.post(std::move(work)); }

@@ -74,6 +74,13 @@ public:
         }
         return take(seen_.size());
     }
+    /// Takes what has come by now, for one of the above; false once the connection has ended.
+    bool look() {
+        while (is_readable()) {
+            if (!more()) return false;
+        }
+        return true;
+    }
     void close() { socket_.reset(); }
     /// Whether something has come, or the end of the connection.
     [[nodiscard]] bool is_readable() const {
