@@ -41,8 +41,8 @@ std::string place_of_wrong_timeout(const SettingsFile& file) {
 }
 
 EarlyExit refused(bool is_files, const std::string& reason, std::string_view hint = {}) {
-    return {is_files ? EarlyExit::kWrongFile : EarlyExit::kWrongCommandLine,
-            fmt::format("brokerd: {}{}\n", reason, hint), reason};
+    const int status = is_files ? EarlyExit::kWrongFile : EarlyExit::kWrongCommandLine;
+    return {status, fmt::format("brokerd: {}{}\n", reason, hint), reason};
 }
 
 }  // namespace

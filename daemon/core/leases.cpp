@@ -29,8 +29,7 @@ std::vector<LeaseHolder> Leases::holders(const std::string& plugin) const {
 }
 
 void Leases::give_back(const std::string& plugin, std::uint64_t number) noexcept {
-    const auto found = plugins_.find(plugin);
-    if (found == plugins_.end()) return;
+    const auto found = plugins_.find(plugin);  // there is one: the lease that is given back
     found->second.erase(number);
     if (found->second.empty()) plugins_.erase(found);
 }

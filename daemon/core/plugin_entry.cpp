@@ -55,10 +55,12 @@ void add_expiry(std::vector<Finding>& findings, const PluginEntry& entry, const 
     const auto expiry = entry.transport->target()->tls->client_certificate_expiry();
     if (!expiry || *expiry - clock.wall_clock() > kExpiryNotice) return;
     const bool over = *expiry <= clock.wall_clock();
-    findings.push_back(
-        {entry.definition.name, over ? "error" : "warning", "certificate", entry.definition.endpoint->tls()->cert_file,
-         fmt::format("the client certificate {} on {}", over ? "expired" : "expires", format_time(*expiry)),
-         fmt::format("renew {}", entry.definition.endpoint->tls()->cert_file)});
+    const std::string severity = over ? "error" : "warning";
+    const std::string_view verb = over ? "expired" : "expires";
+    const std::string& file = entry.definition.endpoint->tls()->cert_file;
+    findings.push_back({entry.definition.name, severity, "certificate", file,
+                        fmt::format("the client certificate {} on {}", verb, format_time(*expiry)),
+                        fmt::format("renew {}", file)});
 }
 
 }  // namespace
@@ -95,8 +97,8 @@ PluginView make_view(const PluginEntry& entry, const Scheduler& clock) {
     const Endpoint& endpoint = *entry.definition.endpoint;
     view.endpoint = endpoint.str();
     if (const auto& tls = endpoint.tls()) {
-        view.tls = PluginView::Tls{tls->insecure_skip_verify ? "none" : (tls->ca_file.empty() ? "system" : "CAFile"),
-                                   !tls->cert_file.empty()};
+        const std::string verify = tls->insecure_skip_verify ? "none" : (tls->ca_file.empty() ? "system" : "CAFile");
+        view.tls = PluginView::Tls{verify, !tls->cert_file.empty()};
     }
     view.reason = entry.activation->reason();
     view.attempts = entry.activation->attempts();
