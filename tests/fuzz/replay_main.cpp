@@ -69,7 +69,8 @@ void try_bytes(const Target& target, const std::string& bytes) {
 /// A few damages, of the kinds that have found bugs in parsers: bytes changed, taken out, repeated, brought in from
 /// `other`, and the end cut off.
 std::string damaged(std::string bytes, const std::string& other, Cuts& choice) {
-    static constexpr std::string_view kTelling{"\0\x01\x7f\x80\xff\r\n \t\"\\/:;,.{}[]<>%&=+-0179aAzZ", 37};
+    using namespace std::string_view_literals;
+    static constexpr auto kTelling = "\0\x01\x7f\x80\xff\r\n \t\"\\/:;,.{}[]<>%&=+-0179aAzZ"sv;
     for (std::size_t left = 1 + choice.below(4); left > 0; --left) {
         const std::size_t at = choice.below(bytes.size() + 1);
         const std::size_t count = std::min(bytes.size() - at, choice.next(64));
