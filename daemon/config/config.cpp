@@ -4,10 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <thread>
 
+#include "common/plugin_name.h"
+#include "common/secrets.h"
 #include "daemon/config/settings_file.h"
 #include "daemon/config/value_checks.h"
 
@@ -40,39 +41,70 @@ std::string place_of_wrong_timeout(const SettingsFile& file) {
     return {};
 }
 
+/// A complaint of CLI11's, which quotes values as they are, and as long as they are. What is ours in it is escaped
+/// already, so that backslashes stay.
+std::string shown(const char* complaint) {
+    constexpr std::size_t kLongest = 800;
+    std::string left = without_secrets(complaint);
+    if (left.size() > kLongest) left.replace(kLongest, left.npos, "...");
+    std::string out;
+    for (std::size_t at = left.find('\\'); at != left.npos; at = left.find('\\')) {
+        out += escaped(left.substr(0, at), at) + '\\';
+        left.erase(0, at + 1);
+    }
+    return out + escaped(left, left.size());
+}
+
 EarlyExit refused(bool is_files, const std::string& reason, std::string_view hint = {}) {
     const int status = is_files ? EarlyExit::kWrongFile : EarlyExit::kWrongCommandLine;
     return {status, fmt::format("brokerd: {}{}\n", reason, hint), reason};
 }
 
+/// What the flags set, as CLI11 has it: with their defaults, until a command line or a file says otherwise.
+struct Values {
+    Config config;
+    std::chrono::seconds::rep activation_timeout = config.activation_timeout.count();
+    std::chrono::seconds::rep request_timeout = config.request_timeout.count();
+    std::chrono::seconds::rep unread_timeout = config.unread_timeout.count();
+    std::chrono::seconds::rep health_interval = config.health_interval.count();
+    std::vector<std::string> answer_timeouts;
+    std::string activation = "eager";
+    std::string log_level = "info";
+    bool only_checks = false;
+
+    Values() { config.proxy_threads = default_proxy_threads(); }
+};
+
+Config::LogDetail log_detail(const std::string& level) {
+    if (level == "error") return Config::LogDetail::error;
+    if (level == "warning") return Config::LogDetail::warning;
+    return level == "debug" ? Config::LogDetail::debug : Config::LogDetail::info;
+}
+
 }  // namespace
 
-std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
-    Config config;
-    config.proxy_threads = default_proxy_threads();
-    auto activation_timeout = config.activation_timeout.count();
-    auto request_timeout = config.request_timeout.count();
-    auto unread_timeout = config.unread_timeout.count();
-    auto health_interval = config.health_interval.count();
-    std::vector<std::string> answer_timeouts;
+/// CLI11 keeps references to the values.
+struct ConfigReader::Flags : Values {
+    CLI::App app{
+        "brokerd finds container engine plugins, activates them, and offers each as a Unix socket to any engine.",
+        "brokerd"};
+
+    Flags();
+};
+
+ConfigReader::Flags::Flags() {
     const CLI::Validator absolute{check_absolute, "PATH", "absolute"};
     const CLI::Validator boolean{check_boolean, "", "boolean"};
     const CLI::Validator not_empty{check_not_empty, "", "not_empty"};
     const CLI::Validator registry{check_registry, "", "registry"};
     const CLI::Validator mirror{check_mirror, "", "mirror"};
 
-    CLI::App app{
-        "brokerd finds container engine plugins, activates them, and offers each as a Unix socket to any engine.",
-        "brokerd"};
     app.set_version_flag("--version", std::string{"brokerd "} + BROKERD_VERSION);
     app.set_config("--config", kDefaultFile,
                    "Read settings from FILE: one \"flag = value\" a line, named as below without the dashes");
-    bool only_checks = false;
     app.add_flag("--check-config", only_checks,
                  "Say whether brokerd could start with these settings, by the exit status, and exit")
         ->configurable(false);
-    const auto file = std::make_shared<SettingsFile>(app);
-    app.config_formatter(file);
     app.add_option("--control-socket", config.control_socket, "Where pluginctl and engines reach brokerd")
         ->check(absolute)
         ->capture_default_str();
@@ -118,7 +150,6 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
                    "Seconds that a plugin gets to answer its first handshake, and a request waits for it")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
-    std::string activation = "eager";
     app.add_option("--activation", activation,
                    "eager: activate a plugin when it is found; lazy: when it is first asked for")
         ->check(CLI::IsMember({"eager", "lazy"}))
@@ -159,11 +190,6 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     app.add_flag("--allow-unsafe-files", config.allow_unsafe_files,
                  "Accept definitions that others than root can write (for tests)")
         ->check(boolean);
-    const std::map<std::string, Config::LogDetail> levels{{"error", Config::LogDetail::error},
-                                                          {"warning", Config::LogDetail::warning},
-                                                          {"info", Config::LogDetail::info},
-                                                          {"debug", Config::LogDetail::debug}};
-    std::string log_level = "info";
     app.add_option("--log-level", log_level, "How much is logged; each level has those before it")
         ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
         ->type_name("")
@@ -173,7 +199,18 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         "config file, the plugin directories and plugins.json again, without dropping a connection; the log names the "
         "settings that need a restart. Registries are reached through the proxies that HTTPS_PROXY, HTTP_PROXY and "
         "NO_PROXY name.");
+}
 
+ConfigReader::ConfigReader() : flags_{std::make_unique<Flags>()} {}
+ConfigReader::~ConfigReader() = default;
+
+std::variant<Config, EarlyExit> ConfigReader::load(int argc, const char* const* argv) {
+    static_cast<Values&>(*flags_) = Values{};
+    auto& [config, activation_timeout, request_timeout, unread_timeout, health_interval, answer_timeouts, activation,
+           log_level, only_checks] = static_cast<Values&>(*flags_);
+    CLI::App& app = flags_->app;
+    const auto file = std::make_shared<SettingsFile>(app);
+    app.config_formatter(file);
     const auto counts = [&](const std::string& setting) { return !is_given(setting, argc, argv); };
     try {
         app.parse(argc, argv);
@@ -185,12 +222,12 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
         const bool has_place = dynamic_cast<const CLI::ConfigError*>(&error) != nullptr;
         const std::string place = has_place ? std::string{} : file->place_of(error.what(), counts);
         const bool is_files = has_place || !place.empty() || dynamic_cast<const CLI::FileError*>(&error) != nullptr;
-        return refused(is_files, place + error.what(), "; see brokerd --help");
+        return refused(is_files, place + shown(error.what()), "; see brokerd --help");
     } catch (const std::exception& error) {  // no memory, or what the file is read with does not like it
-        return refused(true, error.what());
+        return refused(true, shown(error.what()));
     }
     config.lazy_activation = activation == "lazy";
-    config.log_level = levels.at(log_level);
+    config.log_level = log_detail(log_level);
     config.activation_timeout = std::chrono::seconds{activation_timeout};
     config.request_timeout = std::chrono::seconds{request_timeout};
     config.unread_timeout = std::chrono::seconds{unread_timeout};
@@ -203,6 +240,10 @@ std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
     config.answer_timeouts = *std::move(timeouts);
     if (only_checks) return EarlyExit{0, "brokerd could start with these settings\n", {}};
     return config;
+}
+
+std::variant<Config, EarlyExit> load_config(int argc, const char* const* argv) {
+    return ConfigReader{}.load(argc, argv);
 }
 
 }  // namespace brokerd

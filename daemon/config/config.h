@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -49,6 +50,22 @@ struct EarlyExit {
     int status = 0;  ///< of the process
     std::string text;
     std::string reason;  ///< of a mistake, one sentence; begins with FILE:LINE where it is one of the file's
+};
+
+/// Reads settings as load_config() does, for who does so often: what takes the time is to build the table of all flags.
+/// Thread: one at a time.
+class ConfigReader {
+public:
+    ConfigReader();
+    ~ConfigReader();
+    ConfigReader(const ConfigReader&) = delete;
+    ConfigReader& operator=(const ConfigReader&) = delete;
+
+    [[nodiscard]] std::variant<Config, EarlyExit> load(int argc, const char* const* argv);
+
+private:
+    struct Flags;
+    std::unique_ptr<Flags> flags_;
 };
 
 /// Reads the command line and the file that --config names (/etc/brokerd/brokerd.conf unless given, which need not

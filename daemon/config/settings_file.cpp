@@ -30,8 +30,11 @@ bool is_open_list(std::string line) {
     return !value.empty() && value.front() == '[' && (value.size() == 1 || value.back() != ']');
 }
 
-/// Whether `flag` stands in `text` as a whole: "--activation" does not in "--activation-timeout".
-bool names(const std::string& text, const std::string& flag) {
+/// Whether a complaint of CLI11's is about `setting`: it begins with that, or has the flag somewhere, and as a whole:
+/// "--activation" does not stand in "--activation-timeout".
+bool is_about(const std::string& text, const std::string& setting) {
+    if (text.starts_with(setting + ": ")) return true;
+    const std::string flag = "--" + setting;
     const std::size_t at = text.find(flag);
     if (at == std::string::npos) return false;
     const std::size_t end = at + flag.size();
@@ -122,7 +125,7 @@ std::string SettingsFile::place_of(const std::string& complaint,
                                    const std::function<bool(const std::string&)>& counts) const {
     const Place* found = nullptr;
     for (const Place& place : places_) {
-        if (!names(complaint, "--" + place.setting) || !counts(place.setting)) continue;
+        if (!is_about(complaint, place.setting) || !counts(place.setting)) continue;
         const auto is_named = [&](const std::string& value) { return complaint.find(value) != std::string::npos; };
         const bool has_value = std::any_of(place.values.begin(), place.values.end(), is_named);
         if (found == nullptr || has_value) found = &place;

@@ -1,12 +1,7 @@
 // brokerd.conf: daemon/config.
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <fmt/format.h>
-
-#include "common/os/unique_fd.h"
 #include "daemon/config/config.h"
 #include "tests/fuzz/checks.h"
+#include "tests/fuzz/private_root.h"
 
 namespace brokerd::fuzz::brokerd_conf_target {
 namespace {
@@ -23,22 +18,27 @@ void expect_config(const Config& config) {
            "every wait has an end");
 }
 
-}  // namespace
-
-void try_input(std::string_view input) {
-    const UniqueFd file{memfd_create("conf", MFD_CLOEXEC)};
-    expect(write(file.get(), input.data(), input.size()) == static_cast<ssize_t>(input.size()),
-           "a memfd can be written");
-    const std::string path = fmt::format("/proc/self/fd/{}", file.get());
+void try_file(std::string_view input) {
+    const std::string path = "/brokerd.conf";
+    write_file(path, input);
     const char* const arguments[] = {"brokerd", "--config", path.c_str()};
-    const auto loaded = load_config(3, arguments);
+    static ConfigReader reader;
+    const auto loaded = reader.load(3, arguments);
     if (const auto* const config = std::get_if<Config>(&loaded)) return expect_config(*config);
     const EarlyExit& exit = std::get<EarlyExit>(loaded);
     expect(exit.status == EarlyExit::kWrongFile, "a wrong file is told by the exit status", exit.text);
     expect_sentence(exit.reason);
-    expect(exit.reason.find(exit.reason.starts_with(path) ? path : "brokerd") != std::string::npos ||
-               exit.text.find(path) != std::string::npos,
-           "a mistake in the file names the file", exit.reason);
+    expect(!exit.reason.starts_with(path + ' '), "a file of root's is read", exit.reason);
+    expect(exit.text.find(path) != std::string::npos, "a mistake in the file names the file", exit.reason);
+}
+
+}  // namespace
+
+void try_input(std::string_view input) {
+    // A file of root's in a directory of root's: brokerd believes no other.
+    static const auto root = PrivateRoot::make();
+    if (!root) return;
+    root->run([&] { try_file(input); });
 }
 
 }  // namespace brokerd::fuzz::brokerd_conf_target

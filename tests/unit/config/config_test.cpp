@@ -169,10 +169,13 @@ TEST_CASE("a mistake in the file is told with its line", "[config]") {
         {"proxy-threads = 1\nrequest-timeout = 3\nproxy-threads = 2\n", 3, "--proxy-threads"},
         {"answer-timeout = 60\nanswer-timeout = a=1\nanswer-timeout = b=x\n", 3, "b=x"},
         {"answer-timeout = 60\n\nanswer-timeout = 70\n", 3, "70"},
+        {"log-level = \x9f\x1b[m\n", 1, "--log-level: \\x9f\\x1b[m not in"},
+        {"log-level = " + std::string(5000, 'x') + "\n", 1, "xxx..."},
         {"live-restore = true\nhealth-interval = often\n", 2, "often"},
         {"log-level = info\nlive-restore = 7\n", 2, "\"7\" is neither true nor false"},
         {"restart-unhealthy = maybe\n", 1, "maybe"},
         {"allow-unsafe-files = 7\n", 1, "neither true nor false"},
+        {"\nallow-unsafe-files = true\nallow-unsafe-files = true\n", 2, "too many inputs"},
         {"answer-timeut = 3\n", 1, "answer-timeut"},
         {"\n[x]\n", 2, "[x]"},
         {"a\n", 1, "\"a\" is not a setting"},
@@ -187,6 +190,24 @@ TEST_CASE("a mistake in the file is told with its line", "[config]") {
         CHECK(refused.text.starts_with("brokerd: " + refused.reason));
         CHECK(refused.status == 78);
     }
+}
+
+TEST_CASE("what is read again owes nothing to what was read before", "[config]") {
+    const TemporaryDirectory directory;
+    const std::string file = directory.path() + "/brokerd.conf";
+    const char* const arguments[] = {"brokerd", "--config", file.c_str()};
+    const auto text = [&](const char* settings) { std::ofstream{file} << settings; };
+    ConfigReader reader;
+    text("spec-dir = /a\nactivation = lazy\nrequest-timeout = 3\nallow-unsafe-files = true\nproxy-threads = 0\n");
+    CHECK(std::holds_alternative<EarlyExit>(reader.load(3, arguments)));
+    text("spec-dir = /a\nactivation = lazy\nrequest-timeout = 3\nallow-unsafe-files = true\nproxy-threads = 1\n");
+    CHECK(std::get<Config>(reader.load(3, arguments)).spec_dirs == std::vector<std::string>{"/a"});
+    text("");
+    const auto config = std::get<Config>(reader.load(3, arguments));
+    CHECK(config.spec_dirs == Config{}.spec_dirs);
+    CHECK_FALSE(config.lazy_activation);
+    CHECK(config.request_timeout == Config{}.request_timeout);
+    CHECK_FALSE(config.allow_unsafe_files);
 }
 
 TEST_CASE("a mistake on the command line has no line of the file", "[config]") {
