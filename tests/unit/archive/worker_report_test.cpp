@@ -1,6 +1,13 @@
 #include "daemon/archive/worker_report.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
 #include <catch2/catch.hpp>
+
+#include "common/os/unique_fd.h"
+#include "daemon/archive/refused.h"
 
 namespace brokerd {
 namespace {
@@ -49,6 +56,28 @@ TEST_CASE("a worker's refusal is made printable and short", "[archive]") {
     CHECK(report.error()->starts_with("\\x1b[31mxxx"));
     CHECK(report.error()->size() < 1100);
     CHECK_FALSE(report.is_host_to_blame());
+}
+
+TEST_CASE("what a worker writes is read as it was meant", "[archive]") {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    const UniqueFd from{ends[0]};
+    UniqueFd to{ends[1]};
+    const bool is_host_to_blame = GENERATE(false, true);
+    ReportWriter{to.get()}.error("layer 1: no space", is_host_to_blame);
+    to.reset();
+    char bytes[256];
+    const ssize_t count = ::read(from.get(), bytes, sizeof bytes);
+    REQUIRE(count > 0);
+    WorkerReport report{1, nullptr};
+    REQUIRE(report.feed({bytes, static_cast<std::size_t>(count)}));
+    CHECK(report.error() == "layer 1: no space");
+    CHECK(report.is_host_to_blame() == is_host_to_blame);
+}
+
+TEST_CASE("a worker that cannot report gives up", "[archive]") {
+    const UniqueFd unwritable{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    CHECK_THROWS_AS(ReportWriter{unwritable.get()}.progress(0, 1), Refused);
 }
 
 }  // namespace

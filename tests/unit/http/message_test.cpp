@@ -277,3 +277,17 @@ TEST_CASE("only a body that lasts to the end of the connection is completed by i
     CHECK_FALSE(ends_well("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok"));
     CHECK_FALSE(ends_well("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok"));
 }
+
+TEST_CASE("Host is a name or an address, perhaps with a port", "[http]") {
+    const auto status = [](const std::string& host) {
+        return Request{"GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n", 1000}.status;
+    };
+    for (const std::string good : {"x", "x:", "x:80", "%41b", "[::1]", "[::ffff:1.2.3.4]:80", "[v1.a:b]"}) {
+        INFO(good);
+        CHECK(status(good) == Status::done);
+    }
+    for (const std::string bad : {"%4", "%4x", "%x4", "x:y", "[", "[]", "[x]", "[::1]80", "[::1]:x"}) {
+        INFO(bad);
+        CHECK(status(bad) == Status::malformed);
+    }
+}

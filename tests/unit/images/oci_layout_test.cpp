@@ -289,3 +289,70 @@ TEST_CASE_METHOD(LayoutFixture, "a layout's index may be damaged in any way", "[
     set_index("");
     CHECK(outcome() == "the file index.json: its list of manifests names no image");
 }
+
+TEST_CASE_METHOD(LayoutFixture, "images without names are told apart by their digests", "[images]") {
+    const std::string one = add_image("one");
+    const std::string two = add_image("two", called(""));
+    set_index(one + "," + two);
+    const std::string listed = outcome();
+    CHECK_THAT(listed, Catch::Contains("say which one: sha256:"));
+    CHECK_THAT(listed, Catch::Contains(Sha256::of(manifest_text("one")).str()));
+    CHECK_THAT(listed, Catch::Contains(Sha256::of(manifest_text("two")).str()));
+    request.name = "No Reference";
+    CHECK_THAT(outcome(), Catch::StartsWith("it has no image called \"No Reference\""));
+}
+
+TEST_CASE_METHOD(LayoutFixture, "a long list of images is cut", "[images]") {
+    std::string entries;
+    for (int i = 0; i < 20; ++i)
+        entries += (i == 0 ? "" : ",") +
+                   add_image("layer " + std::to_string(i), called("v" + std::to_string(i) + std::string(50, 'x')));
+    set_index(entries);
+    CHECK_THAT(outcome(), Catch::EndsWith(", ..."));
+    CHECK(outcome().size() < 700);
+}
+
+TEST_CASE_METHOD(LayoutFixture, "two images for two platforms are two where their names differ", "[images]") {
+    const std::string platform =
+        R"(,"platform":{"os":"linux","architecture":"amd64"},"annotations":{"org.opencontainers.image.ref.name":")";
+    set_index(add_image("one", platform + "a\"}") + "," + add_image("two", platform + "b\"}"));
+    CHECK(outcome() == "it has several images, say which one: a, b");
+}
+
+TEST_CASE_METHOD(LayoutFixture, "a name with a slash that is no reference names nothing", "[images]") {
+    set_index(add_image("layer", called("me//UPPER")));
+    const auto image = load();
+    REQUIRE(image);
+    CHECK_FALSE(image->reference_name);
+}
+
+TEST_CASE_METHOD(LayoutFixture, "a marker or an inner index that is no JSON is refused", "[images]") {
+    add_blob("{");
+    set_index(entry("{", "", kOciIndexType));
+    CHECK_THAT(outcome(), Catch::Contains("not"));
+    CHECK(outcome() != "loaded");
+    write_file(layout + "/oci-layout", "{");
+    CHECK(outcome() == "it is no OCI image layout: the file oci-layout is not JSON");
+    check_clean();
+}
+
+TEST_CASE_METHOD(LayoutFixture, "loading can be stopped at a blob that the store has", "[images]") {
+    set_index(add_image("layer"));
+    (void)put("layer");
+    request.progress = [](const Descriptor& blob, std::uint64_t) { return blob.size != 5; };
+    CHECK(outcome() == "it was stopped before everything was copied");
+}
+
+TEST_CASE_METHOD(LayoutFixture, "a tag is added where the reference has one", "[images]") {
+    set_index(add_image("layer"));
+    const auto image = load();
+    REQUIRE(image);
+    const auto index_for = [&](const std::string& reference) {
+        return plan_layout(image->manifest_bytes, image->manifest, {{std::string{kReferenceAnnotation}, reference}})
+            .at(1)
+            .bytes;
+    };
+    CHECK_THAT(index_for("docker.io/me/one:v2"), Catch::Contains(R"("org.opencontainers.image.ref.name":"v2")"));
+    for (const std::string without : {"docker.io/me/one", "No Reference"})
+        CHECK_THAT(index_for(without), !Catch::Contains("ref.name"));
+}

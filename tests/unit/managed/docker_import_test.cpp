@@ -227,3 +227,33 @@ TEST_CASE("an inventory that cannot be read is the end of an import", "[managed]
     REQUIRE_FALSE(found);
     CHECK_THAT(found.error().message, Catch::Contains("/plugins/plugins.json is not "));
 }
+
+TEST_CASE("of an engine's directory what is there is enough", "[managed]") {
+    const StateRoot root;
+    write_todays(root);
+    SECTION("a rootfs, and no blob of the config") {
+        fs::remove(root.plugins("storage/blobs/sha256/" + kConfigHex));
+        const auto found = read_docker_plugins(root.path());
+        REQUIRE(found);
+        CHECK(found->plugins.at(0).blobs.empty());
+        CHECK_FALSE(found->plugins.at(0).rootfs.empty());
+    }
+    SECTION("all blobs, and no rootfs") {
+        fs::remove_all(root.plugins(kId + "/rootfs"));
+        const auto found = read_docker_plugins(root.path());
+        REQUIRE(found);
+        CHECK(found->plugins.at(0).rootfs.empty());
+        CHECK_FALSE(found->plugins.at(0).blobs.empty());
+    }
+    SECTION("plugins, and nothing beside them") {
+        fs::remove_all(root.plugins("storage"));
+        const auto found = read_docker_plugins(root.path() + "/plugins");
+        REQUIRE(found);
+        CHECK(found->plugins.size() == 1);
+    }
+    SECTION("an inventory") {
+        fs::remove_all(root.plugins("storage"));
+        write_file(root.plugins("plugins.json"), "{}");
+        CHECK(read_docker_plugins(root.path() + "/plugins"));
+    }
+}

@@ -81,9 +81,9 @@ TEST_CASE("a config comes out byte for byte as dockerd 20.10 stores it", "[manag
 }
 
 TEST_CASE("a created config has the escapes of Go's encoder", "[managed]") {
-    const auto config = PluginConfig::parse(config_with("\"description\":\"<a> & \xE2\x80\xA8\""));
+    const auto config = PluginConfig::parse(config_with("\"description\":\"<a> & \xE2\x80\xA8\xE2\x80\xA9\""));
     REQUIRE(config);
-    CHECK(config->to_blob().find(R"("Description":"\u003ca\u003e \u0026 \u2028")") != std::string::npos);
+    CHECK(config->to_blob().find(R"("Description":"\u003ca\u003e \u0026 \u2028\u2029")") != std::string::npos);
 }
 
 TEST_CASE("members match in any case, and unknown ones are skipped", "[managed]") {

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "daemon/managed/config_parts.h"
+
 using namespace brokerd;
 
 namespace {
@@ -157,4 +159,61 @@ TEST_CASE("an upgrade does not set what is no longer settable", "[managed]") {
     const MergedSettings merged = merge_for_upgrade(before, *settings, after);
     CHECK(merged.settings == PluginSettings::defaults_of(after));
     CHECK(merged.notes.size() == 3);
+}
+
+TEST_CASE("an upgrade needs nothing set that is so already", "[managed]") {
+    const PluginConfig before = config_of(kMembers);
+    const auto settings =
+        apply_arguments(before, PluginSettings::defaults_of(before), {"A=2", "m=/srv", "fuse=/dev/null", "args=b"});
+    REQUIRE(settings);
+    const PluginConfig after = config_of(R"(
+        "env":[{"name":"A","value":"2"}],
+        "mounts":[{"name":"m","source":"/srv","destination":"/mnt","type":"bind"}],
+        "args":{"name":"args","value":["b"]},
+        "linux":{"devices":[{"name":"fuse","path":"/dev/null"}]})");
+    const MergedSettings merged = merge_for_upgrade(before, *settings, after);
+    CHECK(merged.notes.empty());
+    CHECK(merged.settings == PluginSettings::defaults_of(after));
+}
+
+TEST_CASE("an upgrade does not set a device that is there and no longer settable", "[managed]") {
+    const PluginConfig before = config_of(kMembers);
+    const auto settings = apply_arguments(before, PluginSettings::defaults_of(before), {"fuse=/dev/null"});
+    REQUIRE(settings);
+    const MergedSettings merged =
+        merge_for_upgrade(before, *settings, config_of(R"("linux":{"devices":[{"name":"fuse","path":"/dev/fuse"}]})"));
+    CHECK(merged.settings.devices[0].path == "/dev/fuse");
+    REQUIRE(merged.notes.size() == 1);
+    CHECK_THAT(merged.notes[0], Catch::Contains("does not let it be set"));
+}
+
+TEST_CASE("settings that lack what the config has cannot be set there", "[managed]") {
+    const PluginConfig config = config_of(kMembers);
+    const auto refusal = [&](const std::string& argument) {
+        const auto result = apply_arguments(config, PluginSettings{}, {argument});
+        return result ? "applied" : result.error().message;
+    };
+    CHECK(refusal("m=/srv") == "Plugin config has no mount source");
+    CHECK(refusal("fuse=/dev/null") == "Plugin config has no device path");
+}
+
+TEST_CASE("which of several settable fields is meant must be said", "[managed]") {
+    const PluginConfig config = config_of(R"("env":[{"name":"E","settable":["value","value"]}])");
+    CHECK(error_of(config, {"E=1"}) == "multiple fields are settable, one must be specified");
+    CHECK(error_of(config, {"E.value=1"}) == "applied");
+}
+
+TEST_CASE("settings have a largest number and a largest size", "[managed]") {
+    const PluginConfig config = config_of(kMembers);
+    CHECK_THAT(error_of(config, std::vector<std::string>(kMaxConfigItems + 1, "A=1")),
+               Catch::Contains("settings at once"));
+    const auto parsed = PluginSettings::parse(std::string(kMaxConfigBytes + 1, ' '));
+    REQUIRE_FALSE(parsed);
+    CHECK_THAT(parsed.error().str(), Catch::Contains("the settings are longer than 4 MiB"));
+}
+
+TEST_CASE("a path with a NUL is none", "[managed]") {
+    const std::string_view path{"/a\0b", 4};
+    CHECK(absolute_path_fault(path) == "contains a NUL character");
+    CHECK(mount_source_fault(PluginMount{}, path) == "contains a NUL character");
 }
