@@ -13,7 +13,7 @@ packages_test=(python3 python3-pytest python3-pytest-xdist python3-yaml python3-
 if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then packages_test+=(apparmor); fi
 # For tests that are long.
 packages_long=(valgrind)
-# For packaging/test --fuzz: the compiler, libFuzzer, and what names the lines of a report.
+# For packaging/test --fuzz and tests/coverage/run: the compiler, libFuzzer, and what names the lines of a report.
 packages_fuzz=(clang-14 libclang-rt-14-dev llvm-14)
 # For packaging/deb, which is part of --system, too: cmake installs what a build has made.
 packages_deb=(debhelper dpkg-dev lintian cmake fakeroot ninja-build python3)
