@@ -179,6 +179,10 @@ TEST_CASE("a mistake in the file is told with its line", "[config]") {
         {"answer-timeut = 3\n", 1, "answer-timeut"},
         {"\n[x]\n", 2, "[x]"},
         {"a\n", 1, "\"a\" is not a setting"},
+        {"; fine\nactivation = lazy\nactivation-timeout = never\n", 3, "--activation-timeout"},
+        {"group =\n", 1, "--group: it is empty"},
+        {"spec-dir = relative\nspec-dir = /b\n", 1, "relative is not an absolute path"},
+        {"spec-dir = [\"/a\",\n\"/b\"]\nanswer-timeout = x\n", 3, "x"},
     };
     for (const auto& [text, line, what] : mistakes) {
         const auto loaded = load_file(text);
@@ -210,11 +214,38 @@ TEST_CASE("what is read again owes nothing to what was read before", "[config]")
     CHECK_FALSE(config.allow_unsafe_files);
 }
 
+TEST_CASE("a file that others have a say in is refused", "[config]") {
+    const TemporaryDirectory directory;
+    const std::string file = directory / "brokerd.conf";
+    const auto reason = [&] {
+        const char* arguments[] = {"brokerd", "--config", file.c_str()};
+        const auto loaded = load_config(3, arguments);
+        return std::holds_alternative<EarlyExit>(loaded) ? std::get<EarlyExit>(loaded).reason : std::string{"accepted"};
+    };
+    std::ofstream{file} << "log-level = info\n";
+    CHECK(reason() == "accepted");
+    SECTION("the file") {
+        std::filesystem::permissions(file, std::filesystem::perms::others_write, std::filesystem::perm_options::add);
+        CHECK_THAT(reason(), Catch::Contains("can be written by others than its owner"));
+    }
+    SECTION("its directory") {
+        std::filesystem::permissions(directory.path(), std::filesystem::perms::all);
+        CHECK_THAT(reason(), Catch::Contains(file + " cannot be believed: "));
+    }
+    SECTION("its owner") {
+        if (::chown(file.c_str(), 65534, 65534) != 0) return;  // only root can
+        CHECK_THAT(reason(), Catch::Contains("belongs to user 65534, not to root"));
+    }
+}
+
 TEST_CASE("a mistake on the command line has no line of the file", "[config]") {
     const auto loaded = load_file("proxy-threads = 2\nanswer-timeout = 3\n", {"--proxy-threads", "0"});
     CHECK(std::get<EarlyExit>(loaded).reason.find("brokerd.conf") == std::string::npos);
-    const auto timeouts = load_file("answer-timeout = x\n", {"--answer-timeout", "y"});
-    CHECK(std::get<EarlyExit>(timeouts).reason.find("brokerd.conf") == std::string::npos);
+    for (const std::vector<const char*>& wrong :
+         {std::vector<const char*>{"--answer-timeout", "y"}, {"--answer-timeout=y"}}) {
+        const auto timeouts = load_file("answer-timeout = x\n", wrong);
+        CHECK(std::get<EarlyExit>(timeouts).reason.find("brokerd.conf") == std::string::npos);
+    }
 }
 
 TEST_CASE("what can change while brokerd runs is taken over, the rest is named", "[config]") {

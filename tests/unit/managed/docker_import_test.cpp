@@ -257,3 +257,15 @@ TEST_CASE("of an engine's directory what is there is enough", "[managed]") {
         CHECK(read_docker_plugins(root.path() + "/plugins"));
     }
 }
+
+TEST_CASE("a recorded reference that is none gives way to the plugin's name", "[managed]") {
+    const StateRoot root;
+    write_file(root.plugins("cd851ce43a403/rootfs/x"), "x");
+    write_file(root.plugins("cd851ce43a403/config.json"), R"({"entrypoint":["/x"],"interface":{"socket":"s"}})");
+    write_file(root.plugins("plugins.json"), R"({"cd851ce43a403":{"plugin":{"PluginReference":"No Reference",)"
+                                             R"("Tag":"v1","Name":"me/p","Id":"cd851ce43a403"}}})");
+    const auto found = read_docker_plugins(root.path());
+    REQUIRE(found);
+    REQUIRE(found->plugins.size() == 1);
+    CHECK(found->plugins[0].remote == "me/p:v1");
+}
