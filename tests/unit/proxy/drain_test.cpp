@@ -58,22 +58,6 @@ TEST_CASE_METHOD(DrainFixture, "a call under way is finished, as the last of its
     CHECK(wait_for([&] { return drained == 1; }));
 }
 
-TEST_CASE_METHOD(DrainFixture, "an idle connection may carry one more call, and is closed where none comes",
-                 "[proxy]") {
-    Peer busy = Peer::connect(published);
-    Peer idle = Peer::connect(published);
-    call(busy);
-    call(idle);
-    drain();
-    REQUIRE(busy.send(request("Create")));
-    serve();
-    CHECK(is_last(busy.read_to_end()));
-    CHECK(idle.read_to_end().empty());
-    CHECK_FALSE(idle.send(request("Create")));  // nothing of it has left: an engine repeats it
-    busy.close();
-    CHECK(wait_for([&] { return drained == 1; }));
-}
-
 TEST_CASE_METHOD(DrainFixture, "new connections wait for whoever has the sockets next", "[proxy]") {
     Peer accepted = Peer::connect(published);
     call(accepted);

@@ -189,6 +189,31 @@ TEST_CASE_METHOD(Slot, "a plugin whose backlog is full is busy, and not down", "
     CHECK_THAT(asked(at_plugin), StartsWith("POST /VolumeDriver.List "));
 }
 
+TEST_CASE_METHOD(Slot, "the time for an answer does not run out while its plugin is connected to", "[proxy]") {
+    const auto patient = route();
+    slot->set_route(patient);
+    Peer client = engine();
+    std::optional<Peer> at_plugin;
+    call(client, at_plugin);
+    const auto hasty = std::make_shared<Route>(*patient);
+    hasty->answer_limits = std::make_shared<const AnswerLimits>(1ms);
+    slot->set_route(hasty);
+    fill_backlog();
+    REQUIRE(client.send(request("Get")));
+    context.loop.post([&] { at_plugin->close(); });  // so that it is sent on a connection yet to be made
+    turn_some();
+    context.head_limit = 0s;
+    Peer other = engine_that_sends("POST /VolumeDriver.");
+    CHECK_THAT(answered(other), StartsWith("HTTP/1.1 408 "));  // deadlines have been looked at
+    CHECK_FALSE(client.is_readable());
+    slot->set_route(patient);
+    empty_backlog();
+    at_plugin.emplace(accepted());
+    CHECK_THAT(asked(*at_plugin), StartsWith("POST /VolumeDriver.Get "));
+    REQUIRE(at_plugin->send(answer("{}")));
+    CHECK_THAT(answered(client), Contains("200 OK"));
+}
+
 TEST_CASE_METHOD(Slot, "a plugin that has moved while it was connected to is called where it is now", "[proxy]") {
     fill_backlog();
     Peer client = engine_that_sends(request("List"));
@@ -318,6 +343,24 @@ TEST_CASE_METHOD(Slot, "while it drains, each state of a connection has its end"
     CHECK_THAT(answered(last, false), StartsWith("HTTP/1.1 404 "));
     CHECK(answered(resting, false).empty());  // after its grace
     for (Peer* engine : {&resting, &busy, &connecting, &waits, &last}) engine->close();
+    CHECK(until([&] { return over == 1; }));
+}
+
+TEST_CASE_METHOD(Slot, "an idle connection may carry one more call, and is closed where none comes", "[proxy]") {
+    Peer busy = engine();
+    Peer idle = engine();
+    std::optional<Peer> at_plugin;
+    call(busy, at_plugin);
+    call(idle, at_plugin);
+    slot->drain([this] { ++over; });
+    REQUIRE(busy.send(request("Create")));
+    CHECK_THAT(asked(*at_plugin), StartsWith("POST /VolumeDriver.Create "));
+    REQUIRE(at_plugin->send(answer("{}")));
+    CHECK_THAT(answered(busy, false), Contains("200 OK") && Contains("Connection: close\r\n"));
+    CHECK(answered(idle, false).empty());
+    CHECK_FALSE(idle.send(request("Create")));  // nothing of it has left: an engine repeats it
+    busy.close();
+    idle.close();
     CHECK(until([&] { return over == 1; }));
 }
 
