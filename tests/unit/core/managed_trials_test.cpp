@@ -130,3 +130,25 @@ TEST_CASE("a trial of a plugin that is being installed is told of by its name", 
     host.let_answer();
     CHECK(host.told == std::vector<std::string>{"p:latest starting", "p:latest running"});
 }
+
+TEST_CASE("a start of which nothing at all is known says so", "[core]") {
+    Host host;
+    host.offers.transport.holding = true;
+    host.runs.apply({host.plugin(false)});
+    host.start(5s);
+    host.time.advance(6s);
+    host.runner.refuse(kId, "it was given up");
+    host.time.advance(1s);
+    CHECK(host.answers == Problems{"it has not started in time"});
+}
+
+TEST_CASE("a trial that has been told of and is not stored yet can be waited for again", "[core]") {
+    Host host;
+    host.runs.apply({host.plugin(false)});
+    host.start();
+    host.runner.begin(kId);
+    host.let_answer();
+    host.start();
+    CHECK(host.answers == Problems{std::nullopt, std::nullopt});
+    CHECK(host.runner.starts[kId] == 1);
+}

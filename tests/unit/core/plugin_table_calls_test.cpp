@@ -98,6 +98,14 @@ TEST_CASE_METHOD(CallFixture, "who waits for one plugin is not told of another",
     CHECK_FALSE(told);
 }
 
+TEST_CASE_METHOD(CallFixture, "a look-up waits no longer than it was told", "[core]") {
+    table.apply("x", unreachable("x"));
+    std::string late;
+    table.when_settled("x", 1ms, [&](const auto& view) { late = view->state; });
+    run_until([&] { return !late.empty(); });
+    CHECK(late == "activating");
+}
+
 TEST_CASE_METHOD(CallFixture, "a plugin that is down is waited for, and its return releases the call", "[core]") {
     play();
     plugin.reset();
@@ -259,4 +267,100 @@ TEST_CASE_METHOD(CallFixture, "the metrics have each plugin's state, and whether
     table.note_config(true);
     CHECK(counted().config.accepted);
     CHECK(counted().config.accepted_at > before.config.accepted_at);
+}
+
+TEST_CASE_METHOD(CallFixture, "reports of a plugin that is another one by now, or none, change nothing", "[core]") {
+    play();
+    // While the loop does not run, what the proxy reports is kept, and then comes after the definition's change.
+    test::Peer engine = test::Peer::connect(table.find("x")->published.at(0));
+    const auto ask = [&](const std::string& path) {
+        REQUIRE(engine.send("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"));
+    };
+    const auto answer = [&] { return engine.read_until("\r\n\r\n"); };
+    SECTION("a lack") {
+        ask("/NetworkDriver.Join");
+        CHECK_THAT(answer(), Contains("404"));
+    }
+    SECTION("a failure in a call") {
+        ask("/VolumeDriver.List");
+        while (!engine.is_readable()) {
+            plugin->is_mute = true;
+            plugin->turn();
+            plugin->close_connections();
+        }
+        CHECK_THAT(answer(), Contains("502"));
+    }
+    SECTION("that nobody listens") {
+        plugin.reset();
+        ask("/VolumeDriver.List");
+        test::Peer other = test::Peer::connect(table.find("x")->published.at(0));
+        for (int i = 0; i < 2; ++i) {  // when the second is answered, the first call has failed
+            REQUIRE(other.send("POST /NetworkDriver.Join HTTP/1.1\r\nHost: x\r\n\r\n"));
+            CHECK_THAT(other.read_until("}\"}"), Contains("404"));
+        }
+    }
+    const std::size_t told = actions().size();
+    const int what = GENERATE(0, 1, 2);
+    if (what == 0) table.apply("x", std::nullopt);
+    if (what == 1) table.apply("x", invalid("x", PluginDefinition::Problem::malformed));
+    if (what == 2) table.apply("x", unreachable("x"));
+    test::run_ready(loop);
+    const auto all = actions();
+    const Strings since(all.begin() + static_cast<std::ptrdiff_t>(told), all.end());
+    CHECK(since == (what == 0   ? Strings{"gone"}
+                    : what == 1 ? Strings{"redefined", "invalid"}
+                                : Strings{"redefined", "discovered", "activating"}));
+}
+
+TEST_CASE_METHOD(CallFixture, "that nobody listens any more is told by a call", "[core]") {
+    play();
+    plugin.reset();
+    test::Peer engine = test::Peer::connect(table.find("x")->published.at(0));
+    REQUIRE(engine.send("POST /VolumeDriver.List HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"));
+    test::Peer other = test::Peer::connect(table.find("x")->published.at(0));
+    for (int i = 0; i < 2; ++i) {
+        REQUIRE(other.send("POST /NetworkDriver.Join HTTP/1.1\r\nHost: x\r\n\r\n"));
+        CHECK_THAT(other.read_until("}\"}"), Contains("404"));
+    }
+    run_until_told("activating");
+    CHECK_THAT(table.find("x")->reason, Contains("nothing listens on"));
+}
+
+TEST_CASE_METHOD(CallFixture, "who waits is told of a definition that is wrong, and not of one that says the same",
+                 "[core]") {
+    play();
+    std::string found;
+    table.activate("x", 60s, [&](const auto& view) { found = view->state; });
+    table.apply("x", played("x"));
+    CHECK(found.empty());  // it is being asked
+    table.apply("x", invalid("x", PluginDefinition::Problem::malformed));
+    CHECK(found == "invalid");
+    table.note_missing_capability("x", "VolumeDriver");
+    CHECK(findings() == Strings{"x error invalid"});
+}
+
+TEST_CASE_METHOD(CallFixture, "a plugin that has failed is settled, and a name that is none is invalid", "[core]") {
+    settings.activation.window = 1ms;
+    table.configure(settings);
+    table.apply("x", unreachable("x"));
+    table.apply("..", unreachable(".."));
+    CHECK(state("..") == "invalid");
+    run_until_state("x", "failed");
+    std::string found;
+    table.when_settled("x", 60s, [&](const auto& view) { found = view->state; });
+    CHECK(found == "failed");
+    CHECK(table.list().size() == 2);
+}
+
+TEST_CASE_METHOD(CallFixture, "what could not be published is tried again by itself", "[core]") {
+    for (const char* name : {"x", "y"}) {
+        std::filesystem::create_directories(directory / ("r/plugins/" + std::string{name} + ".sock/in the way"));
+        table.apply(name, unreachable(name));
+    }
+    table.apply("z", unreachable("z"));
+    table.apply("bad", invalid("bad", PluginDefinition::Problem::malformed));
+    CHECK(table.find("y")->published.empty());
+    std::filesystem::remove_all(directory / "r/plugins/x.sock");
+    std::filesystem::remove_all(directory / "r/plugins/y.sock");
+    run_until([&] { return table.find("x")->published.size() == 2 && table.find("y")->published.size() == 2; });
 }

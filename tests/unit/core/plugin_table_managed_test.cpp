@@ -227,3 +227,33 @@ TEST_CASE_METHOD(ManagedFixture, "the metrics count managed plugins and their re
     table.set_managed_unavailable("the state root cannot be read");
     CHECK(findings()[0] == " error state-root");
 }
+
+TEST_CASE_METHOD(ManagedFixture, "a plugin that ends as it was told to has stopped", "[core]") {
+    run();
+    apply(record(false));
+    CHECK(state("p") == "stopping");
+    runner.end(kId);
+    CHECK(state("p") == "disabled");
+    CHECK(actions().back() == "stopped");
+}
+
+TEST_CASE_METHOD(ManagedFixture, "a plugin that is disabled before its first answer is told of is offered no more",
+                 "[core]") {
+    apply(record(true));
+    apply(record(false));
+    test::run_ready(loop);
+    CHECK(table.find("p")->published.empty());
+    runner.refuse(kId, "it was given up");
+    CHECK(state("p") == "disabled");
+}
+
+TEST_CASE_METHOD(test::PluginTableFixture, "doctor knows nothing of a runner that says nothing", "[core]") {
+    FakePluginRunner runner;
+    settings.eager = false;
+    table.configure(settings);
+    table.run_managed_plugins({.runner = runner});
+    table.apply(std::vector{ManagedFixture::record(true)});
+    CHECK(state("p") == "starting");  // also where plugins are lazy
+    CHECK(table.find("p")->attempts > 0);
+    CHECK(table.doctor().empty());
+}
