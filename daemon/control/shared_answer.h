@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <map>
@@ -40,7 +41,12 @@ public:
     class Reporter {
     public:
         Reporter(SharedAnswer& answer, std::vector<Asker> askers) : answer_{answer}, askers_{std::move(askers)} {}
-        ~Reporter() { fail("the question was dropped"); }
+        ~Reporter() {
+            try {
+                fail("the question was dropped");
+            } catch (const std::exception&) {  // without memory: see kPatience
+            }
+        }
         Reporter(const Reporter&) = delete;
         Reporter& operator=(const Reporter&) = delete;
 
@@ -94,14 +100,18 @@ public:
     /// depends on beside them: of those with the same one, the newest is called, for all.
     void ask(const Exchange& exchange, std::string key, Format format) {
         waiting_.push_back({exchange, std::move(key), std::move(format)});
-        if (!is_under_way_) go_on();
+        if (!is_under_way_ || std::chrono::steady_clock::now() - asked_ > kPatience) go_on();
     }
 
 private:
     using Reply = std::shared_ptr<const ControlReply>;
 
+    /// Ours, as long as a handler may take: a question that is not answered in this time does not hold up the next one.
+    static constexpr std::chrono::seconds kPatience{30};
+
     void go_on() {
         is_under_way_ = !waiting_.empty();
+        asked_ = std::chrono::steady_clock::now();
         if (is_under_way_) question_(std::make_shared<Reporter>(*this, std::exchange(waiting_, {})));
     }
 
@@ -127,6 +137,7 @@ private:
     Question question_;
     std::vector<Asker> waiting_;  ///< for the next question
     bool is_under_way_ = false;
+    std::chrono::steady_clock::time_point asked_{};                  ///< the newest question
     std::map<std::string, std::weak_ptr<const ControlReply>> last_;  ///< by key, while somebody reads it
 };
 
