@@ -25,9 +25,24 @@ struct Bodies : test::ProxyFixture {
         at_plugin.emplace(Peer::accept(plugin));
         CHECK_THAT(at_plugin->read_until("\r\n\r\n"), StartsWith("POST /VolumeDriver."));
     }
+    /// The plugin's end of the next connection, of which nothing has been read.
+    UniqueFd wait_for_plugin() {
+        pollfd ready{plugin.get(), POLLIN, 0};
+        REQUIRE(::poll(&ready, 1, 20'000) == 1);
+        return UniqueFd{::accept4(plugin.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+    }
     /// Sends while the test does something else. False at the end: not everything was taken.
     std::thread sending(Peer& from, std::string bytes) {
         return std::thread{[this, &from, bytes = std::move(bytes)] { sent = from.send(bytes); }};
+    }
+
+    /// Calls go to a socket of the same plugin's where answers may take no longer than this.
+    void limit(std::chrono::milliseconds answer_limit) {
+        auto limited = route();
+        limited->id = 2;
+        limited->answer_limits = std::make_shared<const AnswerLimits>(answer_limit);
+        proxy.publish(test::listen_at(directory / "limited.sock"), limited);
+        client = Peer::connect(directory / "limited.sock");
     }
 
     Peer client = Peer::connect(published);
@@ -115,9 +130,7 @@ TEST_CASE_METHOD(Bodies, "a plugin that has heard enough is still heard", "[prox
     std::thread sender =
         sending(client, "POST /VolumeDriver.Create HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(kLarge) +
                             "\r\n\r\n" + numbers(kLarge));
-    pollfd ready{plugin.get(), POLLIN, 0};
-    REQUIRE(::poll(&ready, 1, 20'000) == 1);
-    UniqueFd connected{::accept4(plugin.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+    UniqueFd connected = wait_for_plugin();
     const UniqueFd same{::fcntl(connected.get(), F_DUPFD_CLOEXEC, 0)};
     at_plugin.emplace(std::move(connected));
     CHECK_THAT(at_plugin->read_until("\r\n\r\n"), StartsWith("POST /VolumeDriver.Create "));
@@ -155,4 +168,28 @@ TEST_CASE_METHOD(PathBodies, "a long answer that tells paths comes whole, also w
     const std::string rewritten = client.read(std::stoul(head.substr(at + 16)));
     CHECK(rewritten.size() == list.size() + 20'000 * std::string_view{"/host"}.size());
     CHECK(rewritten.ends_with(R"("Mountpoint":"/host/data/v"}]})"));
+}
+
+TEST_CASE_METHOD(Bodies, "a plugin that takes nothing of a request is late, and not the engine", "[proxy]") {
+    limit(50ms);
+    const bool is_deaf = GENERATE(false, true);
+    std::thread sender =
+        sending(client, "POST /VolumeDriver.Create HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(kLarge) +
+                            "\r\n\r\n" + numbers(kLarge));
+    UniqueFd connected = wait_for_plugin();
+    if (is_deaf) REQUIRE(::shutdown(connected.get(), SHUT_RD) == 0);
+    CHECK_THAT(client.read_until("\"}"), StartsWith("HTTP/1.1 504 ") && Catch::Contains("has not answered the call"));
+    sender.join();
+}
+
+TEST_CASE_METHOD(Bodies, "an engine that still takes its last answer is given time when brokerd ends", "[proxy]") {
+    const std::string body = numbers(std::size_t{512} << 10);  // more than its socket holds
+    begin(request("List"));
+    REQUIRE(at_plugin->send(answer(body)));
+    REQUIRE(wait_for([&] { return client.is_readable(); }));
+    int drained = 0;
+    proxy.drain(700ms, [&] { ++drained; });  // longer than the grace of a connection that is idle
+    REQUIRE(wait_for([&] { return drained == 1; }));
+    CHECK_THAT(client.read_until("\r\n\r\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
+    CHECK(client.read(body.size()) == body);
 }

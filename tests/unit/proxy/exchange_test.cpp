@@ -232,7 +232,7 @@ TEST_CASE_METHOD(Exchange, "a reused connection that has just ended costs no cal
     }
     SECTION("which shows when the request is written") {
         REQUIRE(engine_.send(request("Get")));
-        context.loop.post([&] { at_plugin->close(); });
+        before_writing([&] { at_plugin->close(); });
     }
     at_plugin.emplace(accepted());
     CHECK_THAT(asked(*at_plugin), StartsWith("POST /VolumeDriver.Get ") && Catch::EndsWith("{}"));
@@ -244,7 +244,7 @@ TEST_CASE_METHOD(Exchange, "a call that its reused connection did not take waits
     Peer engine_ = engine();
     call(engine_, at_plugin);
     REQUIRE(engine_.send(request("Get")));
-    context.loop.post([&] {
+    before_writing([&] {
         at_plugin->close();
         slot->set_route(waiting());
     });
@@ -259,12 +259,12 @@ TEST_CASE_METHOD(Exchange, "a call that its reused connection did not take waits
 TEST_CASE_METHOD(Exchange, "a call that no connection took is told why the plugin failed meanwhile", "[proxy]") {
     Peer engine_ = engine();
     call(engine_, at_plugin);
-    REQUIRE(engine_.send("POST /VolumeDriver.Get HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"));
-    context.loop.post([&] {
+    REQUIRE(engine_.send(request("Get")));
+    before_writing([&] {
         at_plugin->close();
         slot->set_route(failed("it has no disk"));
     });
-    CHECK_THAT(answered(engine_, false), StartsWith("HTTP/1.1 503 ") && Contains("it has no disk"));
+    CHECK_THAT(answered(engine_), StartsWith("HTTP/1.1 503 ") && Contains("it has no disk"));
 }
 
 TEST_CASE_METHOD(Exchange, "a plugin that does not answer in time is told of", "[proxy]") {

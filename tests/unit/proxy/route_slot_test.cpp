@@ -105,6 +105,9 @@ TEST_CASE_METHOD(Slot, "a plugin that is removed answers who waits, and lets go 
 TEST_CASE_METHOD(Slot, "a plugin without connections is removed at once", "[proxy]") {
     slot->withdraw([this] { ++over; });
     CHECK(over == 1);
+    slot->on_deadline();  // it does not begin to listen again
+    turn_some();
+    CHECK(slot->client_count() == 0);
 }
 
 TEST_CASE_METHOD(Slot, "a call whose plugin was removed while it failed is told so", "[proxy]") {
@@ -200,7 +203,7 @@ TEST_CASE_METHOD(Slot, "the time for an answer does not run out while its plugin
     slot->set_route(hasty);
     fill_backlog();
     REQUIRE(client.send(request("Get")));
-    context.loop.post([&] { at_plugin->close(); });  // so that it is sent on a connection yet to be made
+    before_writing([&] { at_plugin->close(); });  // so that it is sent on a connection yet to be made
     turn_some();
     context.head_limit = 0s;
     Peer other = engine_that_sends("POST /VolumeDriver.");
@@ -242,16 +245,19 @@ TEST_CASE_METHOD(Slot, "a connection that was in use while its plugin moved is n
 }
 
 TEST_CASE_METHOD(Slot, "without descriptors no connection is accepted, and later those that waited are", "[proxy]") {
+    Peer early = engine();
     UniqueFd waiting_engine{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     const sockaddr_un address = test::unix_address(path);
     {
         const test::NoMoreDescriptors none;
         REQUIRE(::connect(waiting_engine.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
         turn_some();
-        CHECK(slot->client_count() == 0);
+        CHECK(slot->client_count() == 1);
         slot->on_deadline();  // it looks again, and still has none
         turn_some();
-        CHECK(slot->client_count() == 0);
+        CHECK(slot->client_count() == 1);
+        early.close();  // which makes a descriptor free, and does not make it look again
+        turn();
         context.clients_per_socket = 1000;
         slot->on_limits_changed();  // does not make it look again
         turn_some();
@@ -383,6 +389,10 @@ TEST_CASE_METHOD(Slot, "a request that has begun when the grace ends is read to 
 TEST_CASE_METHOD(Slot, "a plugin that nobody calls is drained at once", "[proxy]") {
     slot->drain([this] { ++over; });
     CHECK(over == 1);
+    slot->drain({});  // as of a plugin that is published while brokerd drains
+    Peer client = Peer::connect(path);
+    turn_some();
+    CHECK(slot->client_count() == 0);
 }
 
 TEST_CASE_METHOD(Slot, "the connection of a handshake carries the first call", "[proxy]") {

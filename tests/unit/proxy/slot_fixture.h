@@ -44,6 +44,11 @@ struct SlotFixture : ProxyFixture {
         while (!done() && EventLoop::Clock::now() < end) turn();
         return done();
     }
+    /// Does this at the end of the next turn's events, before anything is written.
+    void before_writing(std::function<void()> then) {
+        interruption.then = std::move(then);
+        context.loop.post([this] { context.loop.defer(interruption); });
+    }
     void turn_some() {
         for (int i = 0; i < 10; ++i) turn();
     }
@@ -104,6 +109,11 @@ struct SlotFixture : ProxyFixture {
                        [this](std::uint64_t, const auto&) { told.emplace_back("suspect"); },
                        [this](std::uint64_t, const std::string& capability) { told.push_back("lacks " + capability); }};
     ThreadContext context{16, std::chrono::seconds{30}, std::chrono::seconds{600}};
+    struct Interruption final : Deferred {
+        void on_batch_end() override { then(); }
+        std::function<void()> then;
+    };
+    Interruption interruption;
     std::string path = directory / "slot.sock";
     std::optional<RouteSlot> slot{std::in_place, context, notes, route()};
 };
