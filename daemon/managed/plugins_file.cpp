@@ -22,7 +22,6 @@ public:
         if (before != previous_.end() && *before->second.bytes == member.value) return add(member, before->second);
         auto entry = read_entry(member.name, member.value, files_);
         if (!entry) return keep(member, entry.error().message);
-        if (*entry->bytes != member.value) content_.to_be_rewritten = true;
         add(member, std::move(*entry));
     }
 
@@ -33,6 +32,7 @@ private:
         if (!names_.insert(entry.record->name).second) {
             return keep(member, fmt::format("its name {} is another plugin's", entry.record->name));
         }
+        if (*entry.bytes != member.value) content_.to_be_rewritten = true;
         content_.entries.emplace(member.name, std::move(entry));
     }
 
