@@ -58,17 +58,21 @@ void try_input(std::string_view input) {
 
     // Written, it is the same to the next reader, and needs no further writing.
     const std::string text = plugins_file_bytes(content->entries, content->kept);
-    Files none{{}, {}};
-    const auto again = read_plugins_file(text, none);
+    const auto again = read_plugins_file(text, files);
     expect(static_cast<bool>(again), "a plugins.json that is written can be read", text);
     expect(again->entries.size() == content->entries.size(), "no plugin is lost, or comes back", text);
-    for (const auto& [id, entry] : content->entries) {
-        const auto found = again->entries.find(id);
-        expect(found != again->entries.end() && same(*found->second.record, *entry.record), "a plugin is written whole",
-               id);
-    }
     expect(again->kept == content->kept, "what was not understood is kept as it is", text);
     expect(!again->to_be_rewritten, "what has just been written need not be written again", text);
+
+    // What was understood needs no file of the plugins' directories any more.
+    Files none{{}, {}};
+    const auto alone = read_plugins_file(plugins_file_bytes(content->entries, {}), none);
+    expect(static_cast<bool>(alone), "entries that are written can be read", text);
+    for (const auto& [id, entry] : content->entries) {
+        const auto found = alone->entries.find(id);
+        expect(found != alone->entries.end() && same(*found->second.record, *entry.record), "a plugin is written whole",
+               id);
+    }
 }
 
 }  // namespace brokerd::fuzz::plugins_file_target
