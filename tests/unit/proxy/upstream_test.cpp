@@ -38,8 +38,6 @@ struct Keeper final : IdleKeeper {
 };
 
 struct Connection : test::SlotFixture {
-    /// As in brokerd: TLS writes without MSG_NOSIGNAL.
-    Connection() { static_cast<void>(std::signal(SIGPIPE, SIG_IGN)); }
     ~Connection() { upstream.reset(); }
     void connect(const std::string& url) { start(*Target::prepare(*Endpoint::parse(url))); }
     void start(std::shared_ptr<const Target> target) {
