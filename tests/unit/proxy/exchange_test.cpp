@@ -40,16 +40,9 @@ struct Exchange : test::SlotFixture {
 /// A plugin at a TCP port, which can break a connection off.
 struct TcpExchange : Exchange {
     TcpExchange() {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        plugin = UniqueFd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-        REQUIRE(::bind(plugin.get(), generic, size) == 0);
-        REQUIRE(::listen(plugin.get(), 64) == 0);
-        REQUIRE(::getsockname(plugin.get(), generic, &size) == 0);
-        url = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+        test::TcpListener listener;
+        plugin = std::move(listener.socket);
+        url = std::move(listener.url);
         auto there = route();
         there->target = *Target::prepare(*Endpoint::parse(url));
         slot->set_route(there);

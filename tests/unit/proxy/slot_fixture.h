@@ -9,6 +9,24 @@
 
 namespace brokerd::test {
 
+/// A port of the loopback interface where the test listens.
+struct TcpListener {
+    UniqueFd socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    std::string url;
+
+    TcpListener() {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        auto* const generic = reinterpret_cast<sockaddr*>(&address);
+        REQUIRE(::bind(socket.get(), generic, size) == 0);
+        REQUIRE(::listen(socket.get(), 64) == 0);
+        REQUIRE(::getsockname(socket.get(), generic, &size) == 0);
+        url = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+    }
+};
+
 /// One plugin on a proxy thread that is the test's own: everything happens in turn(), and in an order that the test
 /// chooses. The proxy that it inherits has nothing to do.
 struct SlotFixture : ProxyFixture {

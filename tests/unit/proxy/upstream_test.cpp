@@ -53,19 +53,11 @@ struct Connection : test::SlotFixture {
     }
     /// A port where the test listens, and the plugin is to speak TLS.
     UniqueFd listen_for_tls() {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        UniqueFd socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-        REQUIRE(::bind(socket.get(), generic, size) == 0);
-        REQUIRE(::listen(socket.get(), 8) == 0);
-        REQUIRE(::getsockname(socket.get(), generic, &size) == 0);
-        Endpoint secured = *Endpoint::parse("tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
+        test::TcpListener listener;
+        Endpoint secured = *Endpoint::parse(listener.url);
         secured.use_tls({.insecure_skip_verify = true, .ca_file = {}, .cert_file = {}, .key_file = {}});
         start(*Target::prepare(secured));
-        return socket;
+        return std::move(listener.socket);
     }
 
     User user;
