@@ -1,5 +1,3 @@
-#include <csignal>
-
 #include "tests/unit/proxy/slot_fixture.h"
 
 // A connection to a plugin with a user that does what the proxy's own do not, or not always: it stays when the
